@@ -1,0 +1,150 @@
+//! Machine code as data: registers, instructions and the list that the backward walk writes.
+//!
+//! The lowering walk produces [`MInst`]s in reverse order; everything after it (labels, branch sizes, the constant
+//! pool, the listing, the allocation checker, the encoder) reads that list. Nothing here knows an instruction set:
+//! an [`Inst`] is a row number in the table of `isa::*::insts`.
+
+#![forbid(unsafe_code)]
+
+/// A machine register: two bits of class, five of number.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Reg(u8);
+
+/// A register file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[repr(u8)]
+pub enum RegClass {
+    /// General-purpose integer registers.
+    Gpr,
+    /// Floating-point and vector registers.
+    Vec,
+    /// Mask registers (AVX-512 `k`).
+    Mask,
+}
+
+impl Reg {
+    /// No register: an absent base, index, mask or operand.
+    pub const NONE: Reg = Reg(0xff);
+
+    /// General-purpose register `n`.
+    pub const fn gpr(n: u8) -> Reg {
+        Reg(n)
+    }
+
+    /// Vector register `n`.
+    pub const fn vec(n: u8) -> Reg {
+        Reg(32 + n)
+    }
+
+    /// Mask register `n`.
+    pub const fn mask(n: u8) -> Reg {
+        Reg(64 + n)
+    }
+
+    /// The register's number within its file.
+    pub const fn number(self) -> u8 {
+        self.0 & 31
+    }
+
+    /// The register's file; meaningless for [`Reg::NONE`].
+    pub const fn class(self) -> RegClass {
+        match self.0 >> 5 {
+            0 => RegClass::Gpr,
+            1 => RegClass::Vec,
+            _ => RegClass::Mask,
+        }
+    }
+
+    /// Is there a register at all?
+    pub const fn is_some(self) -> bool {
+        self.0 != 0xff
+    }
+
+    /// A small dense index over all files, for tables.
+    pub const fn index(self) -> usize {
+        self.0 as usize
+    }
+}
+
+/// A row of the instruction table of the instruction set in use.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct Inst(pub u16);
+
+/// A place in the code, bound by [`Inst::BIND`].
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct Label(pub u32);
+
+impl Inst {
+    /// Pseudo instruction: binds the label whose number is in `imm`.
+    pub const BIND: Inst = Inst(u16::MAX);
+}
+
+/// How the memory operand of an instruction, if it has one, is addressed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u8)]
+pub enum Mem {
+    /// All operands are registers or immediates.
+    None,
+    /// `[base + index * scale + disp]`; the base stands in the memory operand's slot of `regs`.
+    Base1,
+    /// The same with scale 2.
+    Base2,
+    /// The same with scale 4.
+    Base4,
+    /// The same with scale 8.
+    Base8,
+    /// `disp` is a byte offset into the function's constant pool, addressed relative to the instruction pointer.
+    Pool,
+    /// `disp` is a [`Label`], addressed relative to the instruction pointer.
+    Label,
+}
+
+/// One machine instruction, 16 bytes of plain data.
+///
+/// `regs` holds the register operands in the manual's order (destination first); an operand that is memory holds
+/// its base register there (or [`Reg::NONE`]). A 64-bit immediate is split: low half in `imm`, high half in `disp`.
+/// A branch or call target label stands in `imm`.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct MInst {
+    /// Which instruction.
+    pub inst: Inst,
+    /// Register operands, destination first.
+    pub regs: [Reg; 3],
+    /// AVX-512 write mask, or the register that an `/is4` immediate names.
+    pub mask: Reg,
+    /// Index register of the memory operand.
+    pub index: Reg,
+    /// Addressing mode (low bits) and the EVEX zeroing and broadcast bits; see [`MInst::mem`].
+    pub mode: u8,
+    /// Displacement, pool offset or label of the memory operand.
+    pub disp: i32,
+    /// Immediate, or branch target label.
+    pub imm: i32,
+}
+
+const _: () = assert!(size_of::<MInst>() == 16);
+
+impl MInst {
+    /// EVEX.z: masked-off lanes become zero instead of keeping the destination.
+    pub const ZEROING: u8 = 0x80;
+    /// EVEX.b with a memory operand: one element is broadcast to all lanes.
+    pub const BROADCAST: u8 = 0x40;
+
+    /// The instruction `inst` without operands.
+    pub const fn new(inst: Inst) -> MInst {
+        MInst { inst, regs: [Reg::NONE; 3], mask: Reg::NONE, index: Reg::NONE, mode: 0, disp: 0, imm: 0 }
+    }
+
+    /// The addressing mode of the memory operand.
+    pub const fn mem(&self) -> Mem {
+        match self.mode & 7 {
+            0 => Mem::None,
+            1 => Mem::Base1,
+            2 => Mem::Base2,
+            3 => Mem::Base4,
+            4 => Mem::Base8,
+            5 => Mem::Pool,
+            _ => Mem::Label,
+        }
+    }
+}
