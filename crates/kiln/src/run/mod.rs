@@ -1,1 +1,3 @@
-//! .
+//! Running compiled code: the only module besides `mem` that may use `unsafe`.
+
+pub(crate) mod host;

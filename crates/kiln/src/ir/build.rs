@@ -1,0 +1,479 @@
+//! The only door into a [`Func`]: canonicalise, fold, apply the rules, find the equal node.
+//!
+//! Because every node passes here, a straight-line formula is optimal when its last node is made; no pass runs after.
+//! The methods named after what the *language* does (`unary`, `binary`, `convert`) add the checks that the option
+//! `checked` asks for; the `raw_*` methods are the operations alone and are what rules rebuild with.
+
+#![forbid(unsafe_code)]
+
+use super::{Callee, Func, Node, Ref, Region, Target, TrapKind, rules};
+use crate::ops::{self, COMMUTES, Meaning, Op, PINNED, Sig};
+use crate::run::host::HostFunction;
+use crate::span::Span;
+use crate::types::{Type, Value};
+use std::sync::Arc;
+
+/// What the builder may and must do.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct BuildOptions {
+    /// Integer overflow and division by zero are errors.
+    pub(crate) checked: bool,
+    /// Rules marked `fast` may be used.
+    pub(crate) fast: bool,
+    /// Fold constants and apply rules (off only to test the rest without them).
+    pub(crate) optimise: bool,
+    /// Most nodes that a function may have.
+    pub(crate) node_limit: u32,
+    /// Keep a record of the rules that fired.
+    pub(crate) trace: bool,
+}
+
+impl Default for BuildOptions {
+    fn default() -> Self {
+        BuildOptions { checked: false, fast: false, optimise: true, node_limit: 1 << 24, trace: false }
+    }
+}
+
+/// A rule that fired: its name, and the node that came of it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Fired {
+    pub(crate) rule: &'static str,
+    pub(crate) result: Ref,
+}
+
+/// Builds one [`Func`] after another, reusing its memory.
+pub(crate) struct Builder {
+    pub(crate) func: Func,
+    pub(crate) options: BuildOptions,
+    /// The rules that fired, if `options.trace`.
+    pub(crate) fired: Vec<Fired>,
+    /// Set when the function outgrew a limit; the compilation must fail.
+    pub(crate) overflowed: bool,
+    /// Open-addressing table of node numbers + 1; its length is a power of two.
+    table: Vec<u32>,
+    seed: u64,
+    span: Span,
+    region: u16,
+    open_ifs: Vec<OpenIf>,
+    /// How many rules are being applied inside one another.
+    depth: u32,
+}
+
+struct OpenIf {
+    condition: Ref,
+    outer: u16,
+    then_region: u16,
+    else_region: u16,
+}
+
+/// Rules rebuild with rules; a chain longer than this is a rule set that does not terminate.
+const RULE_FUEL: u32 = 64;
+const FIRST_TABLE: usize = 64;
+
+impl Default for Builder {
+    fn default() -> Self {
+        use std::hash::BuildHasher as _;
+        let mut builder = Builder {
+            func: Func::default(),
+            options: BuildOptions::default(),
+            fired: Vec::new(),
+            overflowed: false,
+            table: Vec::new(),
+            // Results do not depend on the seed; hostile formulas cannot aim at collisions.
+            seed: std::hash::RandomState::new().hash_one(0u8) | 1,
+            span: Span::default(),
+            region: 0,
+            open_ifs: Vec::new(),
+            depth: 0,
+        };
+        builder.reset(BuildOptions::default());
+        builder
+    }
+}
+
+impl Builder {
+    /// Starts a new function.
+    pub(crate) fn reset(&mut self, options: BuildOptions) {
+        self.func.clear();
+        self.func.regions.push(Region { parent: 0, condition: Ref::NONE, polarity: true, has_effects: true });
+        self.options = options;
+        self.fired.clear();
+        self.overflowed = false;
+        self.table.clear();
+        self.table.resize(FIRST_TABLE, 0);
+        self.span = Span::default();
+        self.region = 0;
+        self.open_ifs.clear();
+        self.depth = 0;
+    }
+
+    /// The formula part that the nodes to come belong to.
+    #[inline]
+    pub(crate) fn set_span(&mut self, span: Span) {
+        self.span = span;
+    }
+
+    #[inline]
+    pub(crate) fn ty(&self, r: Ref) -> Type {
+        self.func.ty(r)
+    }
+
+    /// The next input.
+    pub(crate) fn param(&mut self, ty: Type) -> Ref {
+        let number = self.func.params.len() as u32;
+        self.func.params.push(ty);
+        self.intern(Node { op: Op::Param, ty, region: 0, a: number, b: 0, c: 0 })
+    }
+
+    /// A constant.
+    #[inline]
+    pub(crate) fn constant(&mut self, value: Value) -> Ref {
+        self.const_bits(value.ty(), value.to_bits())
+    }
+
+    /// The constant of type `ty` with these bits.
+    pub(crate) fn const_bits(&mut self, ty: Type, bits: u64) -> Ref {
+        self.intern(Node { op: Op::Const, ty, region: 0, a: bits as u32, b: (bits >> 32) as u32, c: 0 })
+    }
+
+    /// The constant of type `ty` that equals the small integer `v`.
+    pub(crate) fn small(&mut self, ty: Type, v: i32) -> Ref {
+        self.const_bits(ty, ops::conversion(Type::I32, ty)(u64::from(v as u32), 0, 0))
+    }
+
+    /// `op a`, checked if the options say so.
+    pub(crate) fn unary(&mut self, op: Op, a: Ref) -> Ref {
+        let ty = self.ty(a);
+        if self.options.checked && ty.is_int() && matches!(op, Op::Neg | Op::Abs) {
+            let min = self.const_bits(ty, if ty == Type::I32 { 1 << 31 } else { 1 << 63 });
+            let bad = self.raw2(Op::Eq, a, min);
+            self.trap(bad, TrapKind::Overflow);
+        }
+        self.raw1(op, a)
+    }
+
+    /// `a op b`, checked if the options say so. Operands have one type.
+    pub(crate) fn binary(&mut self, op: Op, a: Ref, b: Ref) -> Ref {
+        let ty = self.ty(a);
+        if self.options.checked && ty.is_int() {
+            self.check_binary(op, ty, a, b);
+        }
+        self.raw2(op, a, b)
+    }
+
+    fn check_binary(&mut self, op: Op, ty: Type, a: Ref, b: Ref) {
+        let overflow = match op {
+            Op::Add => Op::AddOverflows,
+            Op::Sub => Op::SubOverflows,
+            Op::Mul => Op::MulOverflows,
+            Op::Power => Op::PowOverflows,
+            Op::FloorDiv | Op::FloorMod | Op::TruncDiv | Op::TruncRem => {
+                let zero = self.small(ty, 0);
+                let bad = self.raw2(Op::Eq, b, zero);
+                self.trap(bad, TrapKind::DivisionByZero);
+                if matches!(op, Op::FloorDiv | Op::TruncDiv) {
+                    let min = self.const_bits(ty, if ty == Type::I32 { 1 << 31 } else { 1 << 63 });
+                    let minus_one = self.small(ty, -1);
+                    let (at_min, by_minus_one) = (self.raw2(Op::Eq, a, min), self.raw2(Op::Eq, b, minus_one));
+                    let bad = self.raw2(Op::And, at_min, by_minus_one);
+                    self.trap(bad, TrapKind::Overflow);
+                }
+                return;
+            }
+            _ => return,
+        };
+        let bad = self.raw2(overflow, a, b);
+        self.trap(bad, TrapKind::Overflow);
+    }
+
+    /// `b` if `a`, else `c`.
+    pub(crate) fn select(&mut self, a: Ref, b: Ref, c: Ref) -> Ref {
+        self.raw3(Op::Select, a, b, c)
+    }
+
+    /// `a` as a value of type `to`, checked if the options say so.
+    pub(crate) fn convert(&mut self, a: Ref, to: Type) -> Ref {
+        let from = self.ty(a);
+        let result = self.raw_convert(a, to);
+        let narrows = to.is_int() && (from.is_float() || (from == Type::I64 && to == Type::I32));
+        if self.options.checked && narrows {
+            // What fits comes back unchanged: after truncation for floats, where 2^31 and 2^63 saturate to values
+            // that read back below (i32) or equal (i64: the one float that must be excluded by hand).
+            let whole = if from.is_float() { self.raw1(Op::Trunc, a) } else { a };
+            let back = self.raw_convert(result, from);
+            let mut bad = self.raw2(Op::Ne, whole, back);
+            if from.is_float() {
+                let limit = if to == Type::I32 { 2_147_483_648.0 } else { 9_223_372_036_854_775_808.0 };
+                let limit = self.const_bits(from, ops::conversion(Type::F64, from)(f64::to_bits(limit), 0, 0));
+                let above = self.raw2(Op::Le, limit, whole);
+                bad = self.raw2(Op::Or, bad, above);
+            }
+            self.trap(bad, TrapKind::Overflow);
+        }
+        result
+    }
+
+    /// The conversion alone.
+    pub(crate) fn raw_convert(&mut self, a: Ref, to: Type) -> Ref {
+        if self.ty(a) == to { a } else { self.make(Op::Convert, to, [a, Ref::NONE, Ref::NONE]) }
+    }
+
+    /// The same bits as a type of the same width.
+    pub(crate) fn bitcast(&mut self, a: Ref, to: Type) -> Ref {
+        debug_assert_eq!(self.ty(a).bits(), to.bits());
+        if self.ty(a) == to { a } else { self.make(Op::Bitcast, to, [a, Ref::NONE, Ref::NONE]) }
+    }
+
+    /// `op a` alone.
+    pub(crate) fn raw1(&mut self, op: Op, a: Ref) -> Ref {
+        self.make(op, self.ty(a), [a, Ref::NONE, Ref::NONE])
+    }
+
+    /// `a op b` alone.
+    pub(crate) fn raw2(&mut self, op: Op, a: Ref, b: Ref) -> Ref {
+        debug_assert_eq!(self.ty(a), self.ty(b), "{op:?}");
+        let ty = if matches!(op.row().sig, Sig::Test(_)) { Type::Bool } else { self.ty(a) };
+        self.make(op, ty, [a, b, Ref::NONE])
+    }
+
+    /// An operation of three operands alone.
+    pub(crate) fn raw3(&mut self, op: Op, a: Ref, b: Ref, c: Ref) -> Ref {
+        debug_assert_eq!(self.ty(b), self.ty(c), "{op:?}");
+        self.make(op, self.ty(b), [a, b, c])
+    }
+
+    /// Calls a built-in function of up to three words.
+    pub(crate) fn call_builtin(&mut self, name: &'static str, ty: Type, meaning: Meaning, args: &[Ref]) -> Ref {
+        if self.options.optimise && !args.is_empty() && args.iter().all(|&r| self.func.node(r).op == Op::Const) {
+            let word = |i: usize| args.get(i).map_or(0, |&r| self.func.node(r).const_bits());
+            let bits = meaning(word(0), word(1), word(2));
+            return self.const_bits(ty, bits);
+        }
+        let known = |c: &Callee| matches!(c.target, Target::Builtin(_)) && c.ty == ty && c.name == name;
+        let callee = self.func.callees.iter().position(known).unwrap_or_else(|| {
+            self.func.callees.push(Callee { name, target: Target::Builtin(meaning), ty });
+            self.func.callees.len() - 1
+        });
+        self.call(Op::Call, callee as u32, ty, args)
+    }
+
+    /// Calls a host function; arguments have the types of its signature.
+    pub(crate) fn call_host(&mut self, host: &Arc<HostFunction>, args: &[Ref]) -> Ref {
+        let known = |c: &Callee| matches!(&c.target, Target::Host(h) if Arc::ptr_eq(h, host));
+        let callee = self.func.callees.iter().position(known).unwrap_or_else(|| {
+            self.func.callees.push(Callee { name: "", target: Target::Host(host.clone()), ty: host.result() });
+            self.func.callees.len() - 1
+        });
+        let op = if host.is_pure() && !host.is_fallible() { Op::Call } else { Op::CallPinned };
+        self.call(op, callee as u32, host.result(), args)
+    }
+
+    fn call(&mut self, op: Op, callee: u32, ty: Type, args: &[Ref]) -> Ref {
+        let start = self.func.args.len() as u32;
+        let region = args.iter().map(|&r| self.func.node(r).region).max().unwrap_or(0);
+        self.func.args.extend_from_slice(args);
+        let mut node = Node { op, ty, region, a: callee, b: start, c: args.len() as u32 };
+        if op == Op::CallPinned {
+            node.region = self.region;
+            return self.pin(node);
+        }
+        let before = self.func.nodes.len();
+        let r = self.intern(node);
+        if self.func.nodes.len() == before {
+            self.func.args.truncate(start as usize);
+        }
+        r
+    }
+
+    /// Stops the evaluation with an error if `condition` holds.
+    pub(crate) fn trap(&mut self, condition: Ref, kind: TrapKind) {
+        if self.func.constant(condition).is_some_and(|v| v.to_bits() == 0) {
+            return;
+        }
+        self.pin(Node { op: Op::Trap, ty: Type::Bool, region: self.region, a: condition.0, b: kind as u32, c: 0 });
+    }
+
+    /// What follows, up to [`Builder::begin_else`], happens only if `condition` holds.
+    pub(crate) fn begin_if(&mut self, condition: Ref) {
+        let then_region = self.open_region(self.region, condition, true);
+        self.open_ifs.push(OpenIf { condition, outer: self.region, then_region, else_region: 0 });
+        self.region = then_region;
+    }
+
+    /// What follows, up to [`Builder::end_if`], happens only if the condition does not hold.
+    pub(crate) fn begin_else(&mut self) {
+        let Some(open) = self.open_ifs.last() else { return };
+        let (outer, condition) = (open.outer, open.condition);
+        let else_region = self.open_region(outer, condition, false);
+        if let Some(open) = self.open_ifs.last_mut() {
+            open.else_region = else_region;
+        }
+        self.region = else_region;
+    }
+
+    /// Ends the arms; `a` and `b` are their values.
+    pub(crate) fn end_if(&mut self, a: Ref, b: Ref) -> Ref {
+        let Some(open) = self.open_ifs.pop() else { return a };
+        self.region = open.outer;
+        let regions = &mut self.func.regions;
+        let (then_region, else_region) = (open.then_region, open.else_region);
+        if !regions[then_region as usize].has_effects && !regions[else_region as usize].has_effects {
+            if else_region as usize + 1 == regions.len() && then_region + 1 == else_region {
+                regions.truncate(then_region as usize);
+            }
+            return self.select(open.condition, a, b);
+        }
+        let node = Node {
+            op: Op::If,
+            ty: Type::Bool,
+            region: self.region,
+            a: open.condition.0,
+            b: then_region.into(),
+            c: else_region.into(),
+        };
+        let branch = self.pin(node);
+        let ty = self.ty(a);
+        self.intern(Node { op: Op::Join, ty, region: self.region, a: branch.0, b: a.0, c: b.0 })
+    }
+
+    fn open_region(&mut self, parent: u16, condition: Ref, polarity: bool) -> u16 {
+        let regions = &mut self.func.regions;
+        if regions.len() > usize::from(u16::MAX) {
+            self.overflowed = true;
+            return parent;
+        }
+        regions.push(Region { parent, condition, polarity, has_effects: false });
+        (regions.len() - 1) as u16
+    }
+
+    /// Adds a pinned node to the region that is being written.
+    fn pin(&mut self, node: Node) -> Ref {
+        debug_assert!(node.op.is(PINNED));
+        let mut region = self.region;
+        while !self.func.regions[region as usize].has_effects {
+            self.func.regions[region as usize].has_effects = true;
+            region = self.func.regions[region as usize].parent;
+        }
+        let r = self.push(node);
+        self.func.effects.push(r);
+        r
+    }
+
+    /// The one path by which pure operations are made.
+    fn make(&mut self, op: Op, ty: Type, mut args: [Ref; 3]) -> Ref {
+        if self.options.optimise {
+            if let Some(folded) = self.fold(op, ty, args) {
+                return folded;
+            }
+            if op.is(COMMUTES) {
+                // Constants go right, else the older node goes left: one form for the table and the rules.
+                let (a, b) = (self.func.node(args[0]).op == Op::Const, self.func.node(args[1]).op == Op::Const);
+                if (a && !b) || (a == b && args[0] > args[1]) {
+                    args.swap(0, 1);
+                }
+            }
+            if self.depth < RULE_FUEL {
+                self.depth += 1;
+                let rewritten = rules::apply(self, op, ty, args);
+                self.depth -= 1;
+                if let Some((rule, result)) = rewritten {
+                    if self.options.trace {
+                        self.fired.push(Fired { rule, result });
+                    }
+                    return result;
+                }
+            } else {
+                debug_assert!(false, "rules do not terminate at {op:?}");
+            }
+        }
+        let region = args[..op.arity()].iter().map(|&r| self.func.node(r).region).max().unwrap_or(0);
+        let [a, b, c] = args.map(|r| if r == Ref::NONE { 0 } else { r.0 });
+        self.intern(Node { op, ty, region, a, b, c })
+    }
+
+    fn fold(&mut self, op: Op, ty: Type, args: [Ref; 3]) -> Option<Ref> {
+        let mut words = [0u64; 3];
+        for (word, &arg) in words.iter_mut().zip(&args[..op.arity()]) {
+            let node = self.func.node(arg);
+            if node.op != Op::Const {
+                return None;
+            }
+            *word = node.const_bits();
+        }
+        let from = self.ty(args[0]);
+        let meaning = if op == Op::Convert { ops::conversion(from, ty) } else { op.meaning(from)? };
+        Some(self.const_bits(ty, meaning(words[0], words[1], words[2])))
+    }
+
+    /// The node equal to `node`: an old one or a new one.
+    fn intern(&mut self, node: Node) -> Ref {
+        let mask = self.table.len() - 1;
+        let mut at = self.hash(&node) as usize & mask;
+        loop {
+            let entry = self.table[at];
+            if entry == 0 {
+                break;
+            }
+            let old = &self.func.nodes[entry as usize - 1];
+            if *old == node || (node.op == Op::Call && self.same_call(old, &node)) {
+                return Ref(entry - 1);
+            }
+            at = (at + 1) & mask;
+        }
+        let r = self.push(node);
+        self.table[at] = r.0 + 1;
+        if self.func.nodes.len() * 2 > self.table.len() {
+            self.grow();
+        }
+        r
+    }
+
+    fn same_call(&self, old: &Node, new: &Node) -> bool {
+        old.op == Op::Call && old.a == new.a && self.func.call_args(old) == self.func.call_args(new)
+    }
+
+    fn push(&mut self, node: Node) -> Ref {
+        if self.func.nodes.len() >= self.options.node_limit as usize {
+            self.overflowed = true;
+        }
+        self.func.nodes.push(node);
+        self.func.spans.push(self.span);
+        Ref(self.func.nodes.len() as u32 - 1)
+    }
+
+    #[inline]
+    fn hash(&self, node: &Node) -> u64 {
+        let fold = |x: u64, y: u64| {
+            let product = u128::from(x) * u128::from(y);
+            product as u64 ^ (product >> 64) as u64
+        };
+        let head = u64::from(node.op as u8) | u64::from(node.ty as u8) << 8 | u64::from(node.a) << 32;
+        if node.op == Op::Call {
+            let start = fold(head ^ self.seed, 0x9e37_79b9_7f4a_7c15);
+            return self
+                .func
+                .call_args(node)
+                .iter()
+                .fold(start, |h, r| fold(h ^ u64::from(r.0), 0xd6e8_feb8_6659_fd93));
+        }
+        fold(head ^ self.seed, (u64::from(node.b) | u64::from(node.c) << 32) ^ 0x9e37_79b9_7f4a_7c15)
+    }
+
+    /// Doubles the table.
+    fn grow(&mut self) {
+        let size = self.table.len() * 2;
+        self.table.clear();
+        self.table.resize(size, 0);
+        for i in 0..self.func.nodes.len() {
+            let node = self.func.nodes[i];
+            if node.op.is(PINNED) {
+                continue;
+            }
+            let mut at = self.hash(&node) as usize & (size - 1);
+            while self.table[at] != 0 {
+                at = (at + 1) & (size - 1);
+            }
+            self.table[at] = i as u32 + 1;
+        }
+    }
+}

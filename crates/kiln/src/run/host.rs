@@ -1,0 +1,148 @@
+//! Functions of the host program that formulas call, and the thunks through which compiled code calls anything.
+//!
+//! Compiled code calls every function that is not inline in one way, [`Thunk`]: arguments lie as 64-bit words in
+//! memory, the result comes back as a word with a failure flag. The meaning of an operation, a function of the
+//! function table and a registered host function differ only in the `data` pointer that goes with the thunk.
+
+use crate::ops::Meaning;
+use crate::types::{Type, Value};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Mutex;
+
+/// A call's result: in SysV, two registers.
+#[derive(Clone, Copy, Debug)]
+#[repr(C)]
+pub(crate) struct Outcome {
+    /// The result's bits.
+    pub(crate) bits: u64,
+    /// Not zero if the call failed; the reason is in the context.
+    pub(crate) failed: u64,
+}
+
+/// What one evaluation of a fallible formula leaves behind.
+#[derive(Debug, Default)]
+#[repr(C)]
+pub(crate) struct Context {
+    /// The node number of the trap or call that stopped the evaluation; written by compiled code.
+    pub(crate) at: u32,
+    /// Its `TrapKind`.
+    pub(crate) kind: u32,
+    /// What the host function said.
+    pub(crate) message: Mutex<Option<String>>,
+}
+
+/// How compiled code calls out. On x86-64 always the System V convention, on every operating system.
+#[cfg(target_arch = "x86_64")]
+pub(crate) type Thunk =
+    unsafe extern "sysv64" fn(args: *const u64, data: *const (), context: *const Context) -> Outcome;
+/// How compiled code calls out.
+#[cfg(not(target_arch = "x86_64"))]
+pub(crate) type Thunk = unsafe extern "C" fn(args: *const u64, data: *const (), context: *const Context) -> Outcome;
+
+type Body = Box<dyn Fn(&[Value]) -> Result<Value, String> + Send + Sync>;
+
+/// A function of the host program, registered with its signature.
+pub struct HostFunction {
+    name: String,
+    params: Vec<Type>,
+    result: Type,
+    pure: bool,
+    fallible: bool,
+    body: Body,
+}
+
+impl HostFunction {
+    pub(crate) fn new(name: String, params: Vec<Type>, result: Type, pure: bool, fallible: bool, body: Body) -> Self {
+        HostFunction { name, params, result, pure, fallible, body }
+    }
+
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
+    pub(crate) fn params(&self) -> &[Type] {
+        &self.params
+    }
+
+    pub(crate) fn result(&self) -> Type {
+        self.result
+    }
+
+    /// May calls with equal arguments be merged, folded away or left out?
+    pub(crate) fn is_pure(&self) -> bool {
+        self.pure
+    }
+
+    /// May a call fail?
+    pub(crate) fn is_fallible(&self) -> bool {
+        self.fallible
+    }
+
+    /// Calls it. A panic of the host's code is an error here, never an unwinding through compiled code.
+    pub(crate) fn call(&self, args: &[Value]) -> Result<Value, String> {
+        let result = catch_unwind(AssertUnwindSafe(|| (self.body)(args)))
+            .map_err(|_| format!("the host function `{}` panicked", self.name))??;
+        if result.ty() == self.result {
+            Ok(result)
+        } else {
+            Err(format!("the host function `{}` returned {} instead of {}", self.name, result.ty(), self.result))
+        }
+    }
+}
+
+/// Places for a few argument values without allocating.
+const INLINE_ARGS: usize = 8;
+
+/// The thunk of builtins and of operations that have no instructions: `data` is a [`Meaning`].
+#[cfg(target_arch = "x86_64")]
+pub(crate) const MEANING_THUNK: Thunk = meaning_thunk;
+/// The thunk of host functions: `data` is a `HostFunction`.
+#[cfg(target_arch = "x86_64")]
+pub(crate) const HOST_THUNK: Thunk = host_thunk;
+
+/// # Safety
+/// `args` points to three readable words; `data` is a `Meaning` cast to a pointer.
+#[cfg(target_arch = "x86_64")]
+unsafe extern "sysv64" fn meaning_thunk(args: *const u64, data: *const (), _context: *const Context) -> Outcome {
+    // SAFETY: the caller passes a `Meaning` as `data` (`isa::*::lower::call` is the only one that emits the pair);
+    // function pointers and data pointers have one size and representation on this target.
+    let meaning = unsafe { std::mem::transmute::<*const (), Meaning>(data) };
+    // SAFETY: the caller reserves three words for arguments whatever the arity; tests/generic_path.rs calls each.
+    let [a, b, c] = unsafe { *args.cast::<[u64; 3]>() };
+    Outcome { bits: meaning(a, b, c), failed: 0 }
+}
+
+/// # Safety
+/// `data` points to a live `HostFunction`, `args` to as many words as it has parameters, `context` is null or points
+/// to the evaluation's context.
+#[cfg(target_arch = "x86_64")]
+unsafe extern "sysv64" fn host_thunk(args: *const u64, data: *const (), context: *const Context) -> Outcome {
+    // SAFETY: the compiled function owns an `Arc` of every host function that it calls, so `data` is alive.
+    let host = unsafe { &*data.cast::<HostFunction>() };
+    // SAFETY: the lowering stores one word for each parameter of the signature before the call.
+    let words = unsafe { std::slice::from_raw_parts(args, host.params.len()) };
+    let mut inline = [Value::Bool(false); INLINE_ARGS];
+    let outcome = if words.len() <= INLINE_ARGS {
+        for ((value, &word), &ty) in inline.iter_mut().zip(words).zip(&host.params) {
+            *value = Value::from_bits(ty, word);
+        }
+        host.call(&inline[..words.len()])
+    } else {
+        let values: Vec<Value> = words.iter().zip(&host.params).map(|(&w, &t)| Value::from_bits(t, w)).collect();
+        host.call(&values)
+    };
+    match outcome {
+        Ok(value) => Outcome { bits: value.to_bits(), failed: 0 },
+        Err(message) => {
+            // SAFETY: the pointer is null or the context that the running evaluation borrows; see `run::call`.
+            if let Some(context) = unsafe { context.as_ref() } {
+                *context.message.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = Some(message);
+            } else {
+                // An infallible function failed (it panicked): there is nobody to tell, and unwinding through
+                // compiled code is not possible. `extern` functions abort on panic, and so does this.
+                std::process::abort();
+            }
+            Outcome { bits: 0, failed: 1 }
+        }
+    }
+}
