@@ -104,6 +104,8 @@ fn flat_over_a_million_cycles() {
         }
         let long = [0xC3; 9000];
         let mut few = std::collections::VecDeque::new();
+        // Some stay for good, so that no chunk is ever empty and what is lost in one stays lost.
+        let mut pinned = Vec::new();
         let mut first = 0;
         for round in 0..400_u32 {
             for step in 0..500 {
@@ -118,6 +120,10 @@ fn flat_over_a_million_cycles() {
                 drop(strict.seal(&returning(round)).unwrap());
             }
             drop(batch.seal_in(&strict).unwrap());
+            if round % 10 == 0 {
+                pinned.push(strict.seal(&returning(round)).unwrap());
+                pinned.push(dual.seal(&returning(round)).unwrap());
+            }
             if round % 4 == 0 {
                 (0..10).for_each(|_| drop(Draft::from(returning(1).to_vec()).seal().unwrap()));
             }
