@@ -8,7 +8,7 @@ use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
 
 use kiln::mem::{Arena, Draft, Mode, Sealed};
-use mem_child::{call, in_child, returning};
+use mem_child::{call, end_in_a_minute, in_child, returning};
 
 fn seal(arena: &Arena, values: std::ops::Range<u32>) -> Vec<(u32, Sealed)> {
     values.map(|value| (value, arena.seal(&returning(value)).unwrap())).collect()
@@ -76,6 +76,7 @@ fn a_parent_recycles_while_its_child_calls() {
             // SAFETY: as in `in_child`: the grandchild runs what follows and ends.
             let caller = unsafe { libc::fork() };
             if caller == 0 {
+                end_in_a_minute();
                 let told = theirs.read_exact(&mut [0]).is_ok();
                 let right = told && all_right(&live);
                 // SAFETY: ends the process.

@@ -32,6 +32,7 @@ pub fn in_child(body: impl FnOnce()) -> i32 {
     let child = unsafe { libc::fork() };
     assert!(child >= 0, "fork failed");
     if child == 0 {
+        end_in_a_minute();
         let failed = catch_unwind(AssertUnwindSafe(body)).is_err();
         // SAFETY: ends the process; nothing runs afterwards.
         unsafe { libc::_exit(i32::from(failed)) }
@@ -41,6 +42,12 @@ pub fn in_child(body: impl FnOnce()) -> i32 {
     let waited = unsafe { libc::waitpid(child, &raw mut status, 0) };
     assert_eq!(waited, child);
     status
+}
+
+/// Has a signal end this process if it hangs, which its parent sees as a failure.
+pub fn end_in_a_minute() {
+    // SAFETY: no precondition.
+    unsafe { libc::alarm(60) };
 }
 
 /// The lines of the memory map of this process.
