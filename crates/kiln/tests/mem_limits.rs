@@ -46,6 +46,21 @@ fn all_live_in_two_gibibytes() {
     assert_eq!(status, 0);
 }
 
+/// Drafts that are sealed on their own take no more space than their pages.
+#[test]
+fn drafts_alone_take_a_page_each() {
+    let status = in_child(|| {
+        limit_address_space(128 << 20);
+        let before = maps().lines().count();
+        let live: Vec<Sealed> =
+            (0..10_000).map(|value| Draft::from(returning(value).to_vec()).seal().unwrap()).collect();
+        let after = maps().lines().count();
+        assert!(after < before + 50, "{before} mappings became {after}");
+        assert!((0..).zip(&live).all(|(value, code)| call(code) == value));
+    });
+    assert_eq!(status, 0);
+}
+
 #[test]
 fn small_functions_in_batches_and_slots_take_little() {
     let status = in_child(|| {
