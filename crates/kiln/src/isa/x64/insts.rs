@@ -16,7 +16,8 @@
 #![forbid(unsafe_code)]
 
 use super::features::Features;
-use super::notation::{Access, NOWHERE, Operand, Row, parse};
+use super::notation::{Access, Kind, NOWHERE, Operand, Row, parse};
+use super::regs::Width;
 use crate::mach::{Inst, MInst};
 
 macro_rules! instructions {
@@ -48,9 +49,12 @@ pub(crate) fn row(inst: Inst) -> &'static Row {
 /// How this instruction uses one of its row's operands: as the row says, except that a merging mask keeps lanes of a
 /// destination, which is thereby read.
 pub(crate) fn access(inst: &MInst, operand: &Operand) -> Access {
-    let masked = row(inst.inst).code.is4 == NOWHERE && inst.mask.is_some();
+    // A destination that is a mask register is always zeroed where the write mask is clear.
+    let merges = !matches!(operand.kind, Kind::Reg(Width::Mask)) && inst.mode & MInst::ZEROING == 0;
+    let row = row(inst.inst);
+    let masked = row.code.is4 == NOWHERE && inst.mask.is_some() && !row.info.blends;
     match operand.access {
-        Access::Write if masked && inst.mode & MInst::ZEROING == 0 => Access::ReadWrite,
+        Access::Write if masked && merges => Access::ReadWrite,
         access => access,
     }
 }
@@ -61,8 +65,9 @@ pub(crate) fn access(inst: &MInst, operand: &Operand) -> Access {
 // encoding: the manual's, without the plus signs; prefixes `66`, `F2`, `F3`, then `REX.W`, then the opcode.
 // feature: what CPUID must report; BASE is every x86-64.
 // effects: how each register or memory operand is used, in order: r read, w written, x both, a address taken only,
-//   n not at all; then implicit registers as `rax:r`, and `f:` for the flags. A merging write mask additionally
+//   n not at all, W written whole even under a mask; then implicit registers as `rax:r`, and `f:` for the flags. A merging write mask additionally
 //   makes a written operand read. What an instruction does to a flag that it may leave alone counts as written.
+//   The upper halves that `vzeroupper` clears are not listed: no value lives across it there.
 #[rustfmt::skip]
 instructions! {
     // name                  instruction                                                 encoding                             feature              effects
@@ -1183,18 +1188,18 @@ instructions! {
     VPERMT2PD_E128           "VPERMT2PD xmm1 {k1}{z}, xmm2, xmm3/m128/m64bcst"          "EVEX.128.66.0F38.W1 7F /r"          AVX512F | AVX512VL   "xrr";
     VPERMT2PD_E256           "VPERMT2PD ymm1 {k1}{z}, ymm2, ymm3/m256/m64bcst"          "EVEX.256.66.0F38.W1 7F /r"          AVX512F | AVX512VL   "xrr";
     VPERMT2PD_512            "VPERMT2PD zmm1 {k1}{z}, zmm2, zmm3/m512/m64bcst"          "EVEX.512.66.0F38.W1 7F /r"          AVX512F              "xrr";
-    VBLENDMPS_E128           "VBLENDMPS xmm1 {k1}{z}, xmm2, xmm3/m128/m32bcst"          "EVEX.128.66.0F38.W0 65 /r"          AVX512F | AVX512VL   "wrr";
-    VBLENDMPS_E256           "VBLENDMPS ymm1 {k1}{z}, ymm2, ymm3/m256/m32bcst"          "EVEX.256.66.0F38.W0 65 /r"          AVX512F | AVX512VL   "wrr";
-    VBLENDMPS_512            "VBLENDMPS zmm1 {k1}{z}, zmm2, zmm3/m512/m32bcst"          "EVEX.512.66.0F38.W0 65 /r"          AVX512F              "wrr";
-    VBLENDMPD_E128           "VBLENDMPD xmm1 {k1}{z}, xmm2, xmm3/m128/m64bcst"          "EVEX.128.66.0F38.W1 65 /r"          AVX512F | AVX512VL   "wrr";
-    VBLENDMPD_E256           "VBLENDMPD ymm1 {k1}{z}, ymm2, ymm3/m256/m64bcst"          "EVEX.256.66.0F38.W1 65 /r"          AVX512F | AVX512VL   "wrr";
-    VBLENDMPD_512            "VBLENDMPD zmm1 {k1}{z}, zmm2, zmm3/m512/m64bcst"          "EVEX.512.66.0F38.W1 65 /r"          AVX512F              "wrr";
-    VPBLENDMD_E128           "VPBLENDMD xmm1 {k1}{z}, xmm2, xmm3/m128/m32bcst"          "EVEX.128.66.0F38.W0 64 /r"          AVX512F | AVX512VL   "wrr";
-    VPBLENDMD_E256           "VPBLENDMD ymm1 {k1}{z}, ymm2, ymm3/m256/m32bcst"          "EVEX.256.66.0F38.W0 64 /r"          AVX512F | AVX512VL   "wrr";
-    VPBLENDMD_512            "VPBLENDMD zmm1 {k1}{z}, zmm2, zmm3/m512/m32bcst"          "EVEX.512.66.0F38.W0 64 /r"          AVX512F              "wrr";
-    VPBLENDMQ_E128           "VPBLENDMQ xmm1 {k1}{z}, xmm2, xmm3/m128/m64bcst"          "EVEX.128.66.0F38.W1 64 /r"          AVX512F | AVX512VL   "wrr";
-    VPBLENDMQ_E256           "VPBLENDMQ ymm1 {k1}{z}, ymm2, ymm3/m256/m64bcst"          "EVEX.256.66.0F38.W1 64 /r"          AVX512F | AVX512VL   "wrr";
-    VPBLENDMQ_512            "VPBLENDMQ zmm1 {k1}{z}, zmm2, zmm3/m512/m64bcst"          "EVEX.512.66.0F38.W1 64 /r"          AVX512F              "wrr";
+    VBLENDMPS_E128           "VBLENDMPS xmm1 {k1}{z}, xmm2, xmm3/m128/m32bcst"          "EVEX.128.66.0F38.W0 65 /r"          AVX512F | AVX512VL   "Wrr";
+    VBLENDMPS_E256           "VBLENDMPS ymm1 {k1}{z}, ymm2, ymm3/m256/m32bcst"          "EVEX.256.66.0F38.W0 65 /r"          AVX512F | AVX512VL   "Wrr";
+    VBLENDMPS_512            "VBLENDMPS zmm1 {k1}{z}, zmm2, zmm3/m512/m32bcst"          "EVEX.512.66.0F38.W0 65 /r"          AVX512F              "Wrr";
+    VBLENDMPD_E128           "VBLENDMPD xmm1 {k1}{z}, xmm2, xmm3/m128/m64bcst"          "EVEX.128.66.0F38.W1 65 /r"          AVX512F | AVX512VL   "Wrr";
+    VBLENDMPD_E256           "VBLENDMPD ymm1 {k1}{z}, ymm2, ymm3/m256/m64bcst"          "EVEX.256.66.0F38.W1 65 /r"          AVX512F | AVX512VL   "Wrr";
+    VBLENDMPD_512            "VBLENDMPD zmm1 {k1}{z}, zmm2, zmm3/m512/m64bcst"          "EVEX.512.66.0F38.W1 65 /r"          AVX512F              "Wrr";
+    VPBLENDMD_E128           "VPBLENDMD xmm1 {k1}{z}, xmm2, xmm3/m128/m32bcst"          "EVEX.128.66.0F38.W0 64 /r"          AVX512F | AVX512VL   "Wrr";
+    VPBLENDMD_E256           "VPBLENDMD ymm1 {k1}{z}, ymm2, ymm3/m256/m32bcst"          "EVEX.256.66.0F38.W0 64 /r"          AVX512F | AVX512VL   "Wrr";
+    VPBLENDMD_512            "VPBLENDMD zmm1 {k1}{z}, zmm2, zmm3/m512/m32bcst"          "EVEX.512.66.0F38.W0 64 /r"          AVX512F              "Wrr";
+    VPBLENDMQ_E128           "VPBLENDMQ xmm1 {k1}{z}, xmm2, xmm3/m128/m64bcst"          "EVEX.128.66.0F38.W1 64 /r"          AVX512F | AVX512VL   "Wrr";
+    VPBLENDMQ_E256           "VPBLENDMQ ymm1 {k1}{z}, ymm2, ymm3/m256/m64bcst"          "EVEX.256.66.0F38.W1 64 /r"          AVX512F | AVX512VL   "Wrr";
+    VPBLENDMQ_512            "VPBLENDMQ zmm1 {k1}{z}, zmm2, zmm3/m512/m64bcst"          "EVEX.512.66.0F38.W1 64 /r"          AVX512F              "Wrr";
 
     // Broadcasts, insertion and extraction.
     VBROADCASTSS_LOAD_128    "VBROADCASTSS xmm1, m32"                                   "VEX.128.66.0F38.W0 18 /r"           AVX                  "wr";

@@ -152,6 +152,8 @@ pub(crate) struct Info {
     pub(crate) masked: bool,
     /// May masked-off lanes be zeroed?
     pub(crate) zeroing: bool,
+    /// Does the mask select between operands, rather than keep lanes of the destination?
+    pub(crate) blends: bool,
     /// What EVEX.b means without a memory operand.
     pub(crate) rounding: Rounding,
     /// Registers read besides the operands, by [`Reg::index`](crate::mach::Reg::index).
@@ -449,6 +451,7 @@ const fn parse_effects(text: &[u8], info: &mut Info) {
                 operand += 1;
             }
             info.operands[operand].access = access(text[at]);
+            info.blends |= text[at] == b'W';
             operand += 1;
             at += 1;
         }
@@ -489,11 +492,11 @@ const fn parse_effects(text: &[u8], info: &mut Info) {
 const fn access(letter: u8) -> Access {
     match letter {
         b'r' => Access::Read,
-        b'w' => Access::Write,
+        b'w' | b'W' => Access::Write,
         b'x' => Access::ReadWrite,
         b'a' => Access::Address,
         b'n' => Access::None,
-        _ => panic!("one of r, w, x, a, n"),
+        _ => panic!("one of r, w, W, x, a, n"),
     }
 }
 
@@ -516,6 +519,7 @@ pub(super) const fn parse(
         count: 0,
         masked: false,
         zeroing: false,
+        blends: false,
         rounding: Rounding::None,
         reads: 0,
         writes: 0,
