@@ -1,2 +1,3 @@
 //! .
+pub(crate) mod call;
 pub(crate) mod cpu;

@@ -940,7 +940,7 @@ instructions! {
     CVTSI2SD_RM64            "CVTSI2SD xmm1, r/m64"                                     "F2 REX.W 0F 2A /r"                  SSE2                 "xr";
     VCVTSI2SD_RM32           "VCVTSI2SD xmm1, xmm2, r/m32"                              "VEX.LIG.F2.0F.W0 2A /r"             AVX                  "wrr";
     VCVTSI2SD_RM64           "VCVTSI2SD xmm1, xmm2, r/m64"                              "VEX.LIG.F2.0F.W1 2A /r"             AVX                  "wrr";
-    VCVTSI2SD_RM32_E         "VCVTSI2SD xmm1, xmm2, r/m32{er}"                          "EVEX.LIG.F2.0F.W0 2A /r"            AVX512F              "wrr";
+    VCVTSI2SD_RM32_E         "VCVTSI2SD xmm1, xmm2, r/m32"                              "EVEX.LIG.F2.0F.W0 2A /r"            AVX512F              "wrr";
     VCVTSI2SD_RM64_E         "VCVTSI2SD xmm1, xmm2, r/m64{er}"                          "EVEX.LIG.F2.0F.W1 2A /r"            AVX512F              "wrr";
     CVTTSS2SI_R32            "CVTTSS2SI r32, xmm1/m32"                                  "F3 0F 2C /r"                        SSE                  "wr";
     CVTTSS2SI_R64            "CVTTSS2SI r64, xmm1/m32"                                  "F3 REX.W 0F 2C /r"                  SSE                  "wr";
@@ -989,7 +989,7 @@ instructions! {
     VCVTDQ2PD_256            "VCVTDQ2PD ymm1, xmm2/m128"                                "VEX.256.F3.0F.WIG E6 /r"            AVX                  "wr";
     VCVTDQ2PD_E128           "VCVTDQ2PD xmm1 {k1}{z}, xmm2/m64/m32bcst"                 "EVEX.128.F3.0F.W0 E6 /r"            AVX512F | AVX512VL   "wr";
     VCVTDQ2PD_E256           "VCVTDQ2PD ymm1 {k1}{z}, xmm2/m128/m32bcst"                "EVEX.256.F3.0F.W0 E6 /r"            AVX512F | AVX512VL   "wr";
-    VCVTDQ2PD_512            "VCVTDQ2PD zmm1 {k1}{z}, ymm2/m256/m32bcst{er}"            "EVEX.512.F3.0F.W0 E6 /r"            AVX512F              "wr";
+    VCVTDQ2PD_512            "VCVTDQ2PD zmm1 {k1}{z}, ymm2/m256/m32bcst"                "EVEX.512.F3.0F.W0 E6 /r"            AVX512F              "wr";
     CVTDQ2PS                 "CVTDQ2PS xmm1, xmm2/m128"                                 "0F 5B /r"                           SSE2                 "wr";
     VCVTDQ2PS_128            "VCVTDQ2PS xmm1, xmm2/m128"                                "VEX.128.0F.WIG 5B /r"               AVX                  "wr";
     VCVTDQ2PS_256            "VCVTDQ2PS ymm1, ymm2/m256"                                "VEX.256.0F.WIG 5B /r"               AVX                  "wr";
@@ -1048,11 +1048,11 @@ instructions! {
     VCVTPS2PH_STORE_E128     "VCVTPS2PH xmm1/m64 {k1}{z}, xmm2, imm8"                   "EVEX.128.66.0F3A.W0 1D /r ib"       AVX512F | AVX512VL   "wr";
     VCVTPS2PH_STORE_E256     "VCVTPS2PH xmm1/m128 {k1}{z}, ymm2, imm8"                  "EVEX.256.66.0F3A.W0 1D /r ib"       AVX512F | AVX512VL   "wr";
     VCVTPS2PH_STORE_512      "VCVTPS2PH ymm1/m256 {k1}{z}, zmm2{sae}, imm8"             "EVEX.512.66.0F3A.W0 1D /r ib"       AVX512F              "wr";
-    VCVTUSI2SD_RM32_E        "VCVTUSI2SD xmm1, xmm2, r/m32{er}"                         "EVEX.LIG.F2.0F.W0 7B /r"            AVX512F              "wrr";
+    VCVTUSI2SD_RM32_E        "VCVTUSI2SD xmm1, xmm2, r/m32"                             "EVEX.LIG.F2.0F.W0 7B /r"            AVX512F              "wrr";
     VCVTUSI2SD_RM64_E        "VCVTUSI2SD xmm1, xmm2, r/m64{er}"                         "EVEX.LIG.F2.0F.W1 7B /r"            AVX512F              "wrr";
     VCVTUDQ2PD_E128          "VCVTUDQ2PD xmm1 {k1}{z}, xmm2/m64/m32bcst"                "EVEX.128.F3.0F.W0 7A /r"            AVX512F | AVX512VL   "wr";
     VCVTUDQ2PD_E256          "VCVTUDQ2PD ymm1 {k1}{z}, xmm2/m128/m32bcst"               "EVEX.256.F3.0F.W0 7A /r"            AVX512F | AVX512VL   "wr";
-    VCVTUDQ2PD_512           "VCVTUDQ2PD zmm1 {k1}{z}, ymm2/m256/m32bcst{er}"           "EVEX.512.F3.0F.W0 7A /r"            AVX512F              "wr";
+    VCVTUDQ2PD_512           "VCVTUDQ2PD zmm1 {k1}{z}, ymm2/m256/m32bcst"               "EVEX.512.F3.0F.W0 7A /r"            AVX512F              "wr";
 
     // Blends and shuffles.
     BLENDPS                  "BLENDPS xmm1, xmm2/m128, imm8"                            "66 0F 3A 0C /r ib"                  SSE4_1               "xr";

@@ -591,3 +591,6 @@ fn listing_reads_like_the_disassembler() {
     }
     expect_none(&complaints);
 }
+
+#[path = "tests_outside.rs"]
+mod outside;
