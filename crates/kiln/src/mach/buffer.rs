@@ -395,9 +395,7 @@ impl CodeBuffer {
                 FixupKind::Pool { tail } => (from, 4, pool_at + i64::from(target) - (from + 4 + i64::from(tail))),
                 FixupKind::Near => (from, 1, label()? - (from + 1)),
                 FixupKind::Branch { short: true, .. } => (from + 1, 1, label()? - (from + 2)),
-                FixupKind::Branch { lead, .. } => {
-                    (from + i64::from(lead), 4, label()? - (from + i64::from(lead) + 4))
-                }
+                FixupKind::Branch { lead, .. } => (from + i64::from(lead), 4, label()? - (from + i64::from(lead) + 4)),
                 FixupKind::Align => continue,
             };
             if width == 1 && i64::from(value as i8) != value {

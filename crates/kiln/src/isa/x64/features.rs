@@ -25,13 +25,16 @@ pub(crate) struct CpuidWords {
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct Features(u32);
 
+/// A feature: its bit in a set, its name, and whether a processor has it.
+type Entry = (Features, &'static str, fn(&CpuidWords) -> bool);
+
 macro_rules! features {
     ($($(#[$doc:meta])* $name:ident $text:literal $word:ident $bit:literal $state:ident;)+) => {
         #[derive(Clone, Copy)]
         enum Index { $($name),+ }
 
         /// The feature table: bit in [`Features`], name, and is it there?
-        const TABLE: &[(Features, &str, fn(&CpuidWords) -> bool)] = &[$(
+        const TABLE: &[Entry] = &[$(
             (Features::$name, $text, |w| w.$word >> $bit & 1 != 0 && w.os_saves($state)),
         )+];
 
@@ -43,7 +46,7 @@ macro_rules! features {
 
 #[allow(non_camel_case_types, clippy::upper_case_acronyms, reason = "features keep the manual's names")]
 mod table {
-    use super::{CpuidWords, Features};
+    use super::{CpuidWords, Entry, Features};
 
     /// Register state in XCR0 that must be enabled: none, xmm and ymm, or those and the AVX-512 state.
     const NONE: u64 = 0;
@@ -92,7 +95,7 @@ mod table {
         AVX512CD "AVX512CD" leaf7_ebx 28 ZMM;
     }
 
-    pub(super) const ALL: &[(Features, &str, fn(&CpuidWords) -> bool)] = TABLE;
+    pub(super) const ALL: &[Entry] = TABLE;
 }
 
 impl CpuidWords {

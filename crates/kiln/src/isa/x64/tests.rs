@@ -8,8 +8,8 @@ use std::collections::HashMap;
 use std::fmt::Write as _;
 
 use iced_x86::{
-    Code as IcedCode, Decoder, DecoderOptions, Formatter, Instruction, InstructionInfoFactory, IntelFormatter, OpAccess,
-    OpKind, Register, RoundingControl,
+    Code as IcedCode, Decoder, DecoderOptions, Formatter, Instruction, InstructionInfoFactory, IntelFormatter,
+    OpAccess, OpKind, Register, RoundingControl,
 };
 
 use super::encode::{self, PADDING, encode, encode_all};
@@ -285,7 +285,9 @@ fn compare_operand(
             let theirs = if is_register { decoded.op_register(place) } else { Register::None };
             equal(ours == theirs, format!("{ours:?}"), format!("{theirs:?}"))
         }
-        Kind::Cl => equal(kind == OpKind::Register && decoded.op_register(place) == Register::CL, "cl".into(), "".into()),
+        Kind::Cl => {
+            equal(kind == OpKind::Register && decoded.op_register(place) == Register::CL, "cl".into(), "".into())
+        }
         Kind::One => equal(decoded.immediate(place) == 1, "1".into(), decoded.immediate(place).to_string()),
         _ => {
             let theirs = decoded.immediate(place);
@@ -315,7 +317,12 @@ fn hex(bytes: &[u8]) -> String {
 
 /// Fails with the first few of a list of complaints.
 fn expect_none(complaints: &[String]) {
-    assert!(complaints.is_empty(), "{} complaints:\n{}", complaints.len(), complaints[..complaints.len().min(40)].join("\n"));
+    assert!(
+        complaints.is_empty(),
+        "{} complaints:\n{}",
+        complaints.len(),
+        complaints[..complaints.len().min(40)].join("\n")
+    );
 }
 
 #[test]
@@ -342,8 +349,8 @@ fn addresses_round_trip() {
     let mut complaints = Vec::new();
     let stride = if cfg!(debug_assertions) { 16 } else { 1 };
     let mut count = 0;
-    for index in 0..ROWS.len() {
-        let Some(slot) = memory_slot(&ROWS[index]) else { continue };
+    for (index, row) in ROWS.iter().enumerate() {
+        let Some(slot) = memory_slot(row) else { continue };
         let mut turn = index;
         let template = plain(index);
         let none_then = |count: u8| (0..=count).map(move |n| if n == count { Reg::NONE } else { Reg::gpr(n) });
@@ -379,8 +386,8 @@ fn relative_addresses_reach_their_target() {
     let mut pool = Pool::new();
     pool.add(&[1; 4]);
     let entry = pool.add(&[7; 64]);
-    for index in 0..ROWS.len() {
-        let Some(slot) = memory_slot(&ROWS[index]) else { continue };
+    for (index, row) in ROWS.iter().enumerate() {
+        let Some(slot) = memory_slot(row) else { continue };
         for mode in [5, 6] {
             let mut inst = plain(index);
             set(&mut inst, slot, Reg::NONE);
@@ -407,8 +414,7 @@ fn relative_addresses_reach_their_target() {
 
 #[test]
 fn branches_reach_their_target() {
-    for index in 0..ROWS.len() {
-        let row = &ROWS[index];
+    for (index, row) in ROWS.iter().enumerate() {
         if row.code.flags & Code::RELATIVE == 0 {
             continue;
         }
@@ -433,7 +439,9 @@ fn branches_reach_their_target() {
             let decoded = decoder.decode();
             let target = if before > 0 { 0 } else { (decoded.len() + after) as u64 };
             assert_eq!(decoded.near_branch_target(), target, "{}", row.info.text);
-            assert!(format!("{:?}", decoded.mnemonic()).eq_ignore_ascii_case(row.info.text.split(' ').next().unwrap_or("")));
+            assert!(
+                format!("{:?}", decoded.mnemonic()).eq_ignore_ascii_case(row.info.text.split(' ').next().unwrap_or(""))
+            );
             let near = before <= 120 && after <= 120 && !force && row.info.name != "CALL";
             assert_eq!(decoded.len() == 2, near || row.code.imm == 1, "{} {before} {after}", row.info.text);
         }
@@ -455,11 +463,11 @@ fn iced_access(access: OpAccess) -> Access {
 fn effects_agree_with_the_disassembler() {
     let mut factory = InstructionInfoFactory::new();
     let mut complaints = Vec::new();
-    for index in 0..ROWS.len() {
-        let row = &ROWS[index];
+    for (index, row) in ROWS.iter().enumerate() {
         let info = &row.info;
         let mut out = buffer();
-        let mut forms: Vec<MInst> = [Some(plain(index)), with_memory(index, RSI, Reg::NONE, 0, 8)].into_iter().flatten().collect();
+        let mut forms: Vec<MInst> =
+            [Some(plain(index)), with_memory(index, RSI, Reg::NONE, 0, 8)].into_iter().flatten().collect();
         if info.masked {
             forms.push(MInst { mask: K1, ..forms[0] });
         }
@@ -489,9 +497,11 @@ fn effects_agree_with_the_disassembler() {
             }
             let explicit = |reg: Register| {
                 (0..decoded.op_count()).any(|place| {
-                    decoded.op_kind(place) == OpKind::Register && decoded.op_register(place).full_register() == reg
+                    decoded.op_kind(place) == OpKind::Register
+                        && decoded.op_register(place).full_register() == reg
                         && operands(row)[place as usize].slot != NOWHERE
-                }) || decoded.memory_base() == reg || decoded.op_mask() == reg
+                }) || decoded.memory_base() == reg
+                    || decoded.op_mask() == reg
             };
             let (mut reads, mut writes) = (0u64, 0u64);
             for register in used.used_registers() {
@@ -510,11 +520,20 @@ fn effects_agree_with_the_disassembler() {
             }
             // The table does not list the upper halves that `vzeroupper` clears.
             if (reads, writes) != (info.reads, info.writes) && info.name != "VZEROUPPER" {
-                complaints.push(format!("{}: implicit {:x} {:x}, theirs {reads:x} {writes:x}", ours(&inst), info.reads, info.writes));
+                complaints.push(format!(
+                    "{}: implicit {:x} {:x}, theirs {reads:x} {writes:x}",
+                    ours(&inst),
+                    info.reads,
+                    info.writes
+                ));
             }
             let flags = (decoded.rflags_read() != 0, decoded.rflags_modified() != 0);
             if flags != (info.reads_flags, info.writes_flags) {
-                complaints.push(format!("{}: flags {:?}, theirs {flags:?}", ours(&inst), (info.reads_flags, info.writes_flags)));
+                complaints.push(format!(
+                    "{}: flags {:?}, theirs {flags:?}",
+                    ours(&inst),
+                    (info.reads_flags, info.writes_flags)
+                ));
             }
         }
     }
@@ -525,8 +544,8 @@ fn effects_agree_with_the_disassembler() {
 fn features_agree_with_the_disassembler() {
     let mut complaints = Vec::new();
     let mut out = buffer();
-    for index in 0..ROWS.len() {
-        let info = &ROWS[index].info;
+    for (index, row) in ROWS.iter().enumerate() {
+        let info = &row.info;
         let Some(inst) = samples(index).into_iter().next() else { continue };
         let decoded = decode(&bytes_of(&inst, &mut out));
         let mut theirs: Vec<String> = decoded
@@ -594,3 +613,6 @@ fn listing_reads_like_the_disassembler() {
 
 #[path = "tests_outside.rs"]
 mod outside;
+
+#[path = "tests_layout.rs"]
+mod layout;

@@ -190,9 +190,11 @@ fn agrees_with_the_list_of_encodings() {
     let (mut equal, mut skipped, mut other_form) = (0, HashMap::<&str, usize>::new(), 0);
     let (mut equivalent, mut complaints) = (HashMap::<&str, usize>::new(), Vec::new());
     for line in text.lines().filter(|line| !line.starts_with('#')) {
-        let bytes: Vec<u8> = line.as_bytes().chunks(2).map(|pair| {
-            u8::from_str_radix(std::str::from_utf8(pair).expect("ASCII"), 16).expect("hexadecimal")
-        }).collect();
+        let bytes: Vec<u8> = line
+            .as_bytes()
+            .chunks(2)
+            .map(|pair| u8::from_str_radix(std::str::from_utf8(pair).expect("ASCII"), 16).expect("hexadecimal"))
+            .collect();
         let decoded = decode(&bytes);
         if decoded.is_invalid() || decoded.len() != bytes.len() {
             *skipped.entry("not one 64-bit instruction").or_default() += 1;
