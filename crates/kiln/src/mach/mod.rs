@@ -6,6 +6,9 @@
 
 #![forbid(unsafe_code)]
 
+pub(crate) mod buffer;
+pub(crate) mod listing;
+
 /// A machine register: two bits of class, five of number.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Reg(u8);
@@ -77,6 +80,8 @@ pub struct Label(pub u32);
 impl Inst {
     /// Pseudo instruction: binds the label whose number is in `imm`.
     pub const BIND: Inst = Inst(u16::MAX);
+    /// Pseudo instruction: aligns the next one to `imm` bytes, a power of two of at most 64.
+    pub const ALIGN: Inst = Inst(u16::MAX - 1);
 }
 
 /// How the memory operand of an instruction, if it has one, is addressed.
@@ -127,8 +132,11 @@ const _: () = assert!(size_of::<MInst>() == 16);
 impl MInst {
     /// EVEX.z: masked-off lanes become zero instead of keeping the destination.
     pub const ZEROING: u8 = 0x80;
-    /// EVEX.b with a memory operand: one element is broadcast to all lanes.
+    /// EVEX.b. With a memory operand: one element is broadcast to all lanes. Without one: no exceptions are raised
+    /// and, where the instruction rounds, it does so as [`MInst::ROUNDING`] says.
     pub const BROADCAST: u8 = 0x40;
+    /// The two bits of the rounding mode that goes with `BROADCAST`: nearest, down, up, towards zero.
+    pub const ROUNDING: u8 = 0x18;
 
     /// The instruction `inst` without operands.
     pub const fn new(inst: Inst) -> MInst {

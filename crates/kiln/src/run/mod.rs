@@ -1,3 +1,5 @@
 //! Running compiled code: the only module besides `mem` that may use `unsafe`.
 
+pub(crate) mod call;
+pub(crate) mod cpu;
 pub(crate) mod host;
