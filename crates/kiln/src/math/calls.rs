@@ -1,0 +1,3 @@
+//! Routines behind the calls that the function table makes.
+
+#![forbid(unsafe_code)]

@@ -1,0 +1,3 @@
+//! Powers: `x ^ y` in all its forms.
+
+#![forbid(unsafe_code)]
