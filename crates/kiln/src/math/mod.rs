@@ -265,25 +265,84 @@ macro_rules! functions {
 functions! {
     // Sign and size.
     "abs" ["absolute"] 1 1 NUMBER, "abs(x)", 0.0, "", abs, "absolute value";
-    "sign" ["sgn"] 1 1 NUMBER, "sign(x)", 0.0, "", sign, "-1, 0 or 1 with the sign of x; a zero and NaN stay as they are";
-    "copysign" [] 2 2 FLOAT, "copysign(x, y)", 0.0, "", copysign, "magnitude of x with the sign of y (a NaN counts as positive)";
+    "sign" ["sgn"] 1 1 NUMBER, "sign(x)", 0.0, "", sign, "-1 or 1 with the sign of x; a zero and NaN stay as they are";
+    "copysign" [] 2 2 FLOAT, "copysign(x, y)", 0.0, "", copysign, "x with the sign of y (a NaN counts as positive)";
     "signbit" [] 1 1 TEST, "signbit(x)", 0.0, "", signbit, "is the sign negative (-0 too)? false for NaN";
     "min" [] 1 MANY NUMBER, "min(x, y, ...)", 0.0, "", min, "smallest; NaN if any is NaN, -0 below +0";
     "max" [] 1 MANY NUMBER, "max(x, y, ...)", 0.0, "", max, "largest; NaN if any is NaN, -0 below +0";
     "fmin" [] 2 2 NUMBER, "fmin(x, y)", 0.0, "", fmin, "smaller one, ignoring a NaN";
     "fmax" [] 2 2 NUMBER, "fmax(x, y)", 0.0, "", fmax, "larger one, ignoring a NaN";
-    "clamp" [] 3 3 NUMBER, "clamp(x, lo, hi)", 0.0, "", clamp, "x, but not below lo and not above hi; lo > hi gives hi";
+    "clamp" [] 3 3 NUMBER, "clamp(x, lo, hi)", 0.0, "", clamp, "x, at least lo and at most hi; lo > hi gives hi";
 
     // Rounding. Of an int, the int itself.
     "floor" [] 1 1 NUMBER, "floor(x)", 0.0, "", floor, "largest whole number not above x";
     "ceil" [] 1 1 NUMBER, "ceil(x)", 0.0, "", ceil, "smallest whole number not below x";
     "trunc" [] 1 1 NUMBER, "trunc(x)", 0.0, "", trunc, "x without its fraction";
     "rint" [] 1 1 NUMBER, "rint(x)", 0.0, "", rint, "nearest whole number, halves to even";
+    "round" [] 1 2 Rule::Counted(Class::Number), "round(x, digits = 0)", 0.0, "", round,
+        "nearest whole number, or decimal with so many digits as a spreadsheet rounds; halves away from zero";
+    "frac" [] 1 1 NUMBER, "frac(x)", 0.0, "finite x", frac, "x - trunc(x), with the sign of x";
+    "nextafter" [] 2 2 FLOAT, "nextafter(x, y)", 0.0, "", nextafter, "neighbour of x in the direction of y";
 
-    // Roots and quotients.
-    "sqrt" [] 1 1 FLOAT, "sqrt(x)", 0.5, "x >= 0", sqrt, "square root";
+    // Division. (By an int zero: 0, or an error where ints are checked.)
     "recip" [] 1 1 FLOAT, "recip(x)", 0.5, "", recip, "1 / x";
+    "div" [] 2 2 NUMBER, "div(x, y)", 0.0, "", div, "whole quotient, toward zero";
+    "rem" [] 2 2 NUMBER, "rem(x, y)", 0.0, "y != 0", rem, "remainder with the sign of x, exact";
+    "fmod" [] 2 2 FLOAT, "fmod(x, y)", 0.0, "finite x, y != 0", fmod, "rem(x, y) of floats";
+    "mod" [] 2 2 NUMBER, "mod(x, y)", 0.5, "y != 0", modulo, "x % y: remainder with the sign of y";
+    "gcd" [] 2 2 INT, "gcd(a, b)", 0.0, "", gcd, "greatest common divisor, not negative";
+    "lcm" [] 2 2 INT, "lcm(a, b)", 0.0, "", lcm, "least common multiple, not negative";
+
+    // Powers, roots, exponentials, logarithms.
+    "pow" ["power"] 2 2 Rule::Power, "pow(x, y)", 1.0, "x >= 0 or whole y", pow, "x ^ y";
+    "sqrt" [] 1 1 FLOAT, "sqrt(x)", 0.5, "x >= 0", sqrt, "square root";
+    "cbrt" [] 1 1 FLOAT, "cbrt(x)", 0.6, "", cbrt, "cube root";
+    "hypot" [] 1 MANY FLOAT, "hypot(x, y, ...)", 1.0, "", hypot, "square root of the sum of squares";
+    "exp" [] 1 1 FLOAT, "exp(x)", 1.0, "", exp, "e ^ x";
+    "exp2" [] 1 1 FLOAT, "exp2(x)", 1.0, "", exp2, "2 ^ x";
+    "exp10" [] 1 1 FLOAT, "exp10(x)", 1.0, "", exp10, "10 ^ x";
+    "expm1" [] 1 1 FLOAT, "expm1(x)", 1.0, "", expm1, "e ^ x - 1, accurate near 0";
+    "log" [] 1 2 FLOAT, "log(x, base = e)", 1.0, "x >= 0", log, "logarithm, natural unless a base is given";
+    "ln" [] 1 1 FLOAT, "ln(x)", 1.0, "x >= 0", ln, "natural logarithm";
+    "log2" [] 1 1 FLOAT, "log2(x)", 1.0, "x >= 0", log2, "binary logarithm";
+    "log10" [] 1 1 FLOAT, "log10(x)", 1.0, "x >= 0", log10, "decimal logarithm";
+    "log1p" [] 1 1 FLOAT, "log1p(x)", 1.0, "x >= -1", log1p, "log(1 + x), accurate near 0";
+    "ldexp" [] 2 2 Rule::Counted(Class::Float), "ldexp(x, n)", 0.5, "", ldexp, "x * 2^n with one rounding";
     "fma" [] 3 3 FLOAT, "fma(x, y, z)", 0.5, "", fma, "x * y + z with one rounding";
+
+    // Angles.
+    "sin" [] 1 1 FLOAT, "sin(x)", 1.0, "finite x", sin, "sine of x radians";
+    "cos" [] 1 1 FLOAT, "cos(x)", 1.0, "finite x", cos, "cosine of x radians";
+    "tan" [] 1 1 FLOAT, "tan(x)", 1.0, "finite x", tan, "tangent of x radians";
+    "asin" ["arcsin"] 1 1 FLOAT, "asin(x)", 1.0, "-1 <= x <= 1", asin, "angle in radians whose sine is x";
+    "acos" ["arccos"] 1 1 FLOAT, "acos(x)", 1.0, "-1 <= x <= 1", acos, "angle in radians whose cosine is x";
+    "atan" ["arctan"] 1 1 FLOAT, "atan(x)", 1.0, "", atan, "angle in radians whose tangent is x";
+    "atan2" ["arctan2"] 2 2 FLOAT, "atan2(y, x)", 1.0, "", atan2, "angle in radians of the point (x, y)";
+    "sinpi" [] 1 1 FLOAT, "sinpi(x)", 1.0, "finite x", sinpi, "sine of x half turns: sin(pi*x)";
+    "cospi" [] 1 1 FLOAT, "cospi(x)", 1.0, "finite x", cospi, "cosine of x half turns: cos(pi*x)";
+    "deg2rad" [] 1 1 FLOAT, "deg2rad(x)", 1.5, "", deg2rad, "degrees to radians: x times the nearest to pi/180";
+    "rad2deg" [] 1 1 FLOAT, "rad2deg(x)", 1.5, "", rad2deg, "radians to degrees: x times the nearest to 180/pi";
+
+    // Hyperbolic functions.
+    "sinh" [] 1 1 FLOAT, "sinh(x)", 2.0, "", sinh, "hyperbolic sine";
+    "cosh" [] 1 1 FLOAT, "cosh(x)", 2.0, "", cosh, "hyperbolic cosine";
+    "tanh" [] 1 1 FLOAT, "tanh(x)", 2.0, "", tanh, "hyperbolic tangent";
+    "asinh" ["arcsinh"] 1 1 FLOAT, "asinh(x)", 2.0, "", asinh, "inverse hyperbolic sine";
+    "acosh" ["arccosh"] 1 1 FLOAT, "acosh(x)", 2.0, "x >= 1", acosh, "inverse hyperbolic cosine";
+    "atanh" ["arctanh"] 1 1 FLOAT, "atanh(x)", 2.0, "-1 <= x <= 1", atanh, "inverse hyperbolic tangent";
+
+    // Special functions.
+    "erf" [] 1 1 FLOAT, "erf(x)", 1.0, "", erf, "error function";
+    "erfc" [] 1 1 FLOAT, "erfc(x)", 2.0, "", erfc, "1 - erf(x), accurate for large x";
+    "gamma" ["tgamma"] 1 1 FLOAT, "gamma(x)", 5.0, "x not a whole number below 1", gamma, "gamma function";
+    "lgamma" [] 1 1 FLOAT, "lgamma(x)", 5.0, "", lgamma, "logarithm of |gamma(x)|";
+    "fact" [] 1 1 TO_F64, "fact(n)", 5.0, "n >= 0", fact, "factorial as f64, gamma(n + 1) between whole numbers";
+
+    // Interpolation.
+    "lerp" [] 3 3 FLOAT, "lerp(a, b, t)", 0.0, "", lerp, "a + (b - a) * t";
+    "step" [] 2 2 NUMBER, "step(edge, x)", 0.0, "", step, "0 if x < edge, else 1; NaN if either is";
+    "smoothstep" [] 3 3 FLOAT, "smoothstep(e0, e1, x)", 0.0, "e0 != e1", smoothstep,
+        "t*t*(3 - 2*t) for t = clamp((x - e0) / (e1 - e0), 0, 1)";
 
     // Tests.
     "isnan" [] 1 1 TEST, "isnan(x)", 0.0, "", isnan, "is x not a number?";
