@@ -1,5 +1,6 @@
 //! What is sealed can be called, stays what it was, and gives its memory back.
 #![cfg(all(target_arch = "x86_64", target_os = "linux"))]
+#![allow(clippy::unwrap_used, reason = "a test fails where it unwraps")]
 
 use kiln::mem::{Arena, Batch, Draft, Mode, SealError, Sealed};
 

@@ -114,9 +114,6 @@ impl DualMapping {
     /// Takes `len` bytes of memory, a multiple of the page size, and twice as much address space.
     pub(super) fn reserve(len: usize) -> Result<DualMapping, SealError> {
         let (writable, executable) = sys::reserve_dual(len)?;
-        Ok(DualMapping {
-            writable: Mapping { base: writable, len },
-            executable: Mapping { base: executable, len },
-        })
+        Ok(DualMapping { writable: Mapping { base: writable, len }, executable: Mapping { base: executable, len } })
     }
 }

@@ -286,10 +286,7 @@ impl Arena {
 
 impl fmt::Debug for Arena {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Arena")
-            .field("mode", &self.inner.mode)
-            .field("reserved_bytes", &self.reserved_bytes())
-            .finish()
+        f.debug_struct("Arena").field("mode", &self.inner.mode).field("reserved_bytes", &self.reserved_bytes()).finish()
     }
 }
 

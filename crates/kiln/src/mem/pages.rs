@@ -154,12 +154,10 @@ impl Pages {
     /// Where `count` pages (up to `want`) are free: recycled ones at the lowest address, else some never used.
     fn find(&self, count: usize, want: usize) -> Option<Window> {
         let chunks = || self.chunks.iter().enumerate().filter_map(|(index, chunk)| Some((index, chunk.as_ref()?)));
-        chunks()
-            .find_map(|(chunk, it)| Some(Window { chunk, pages: it.free.run(count, want)? }))
-            .or_else(|| {
-                let (chunk, it) = chunks().find(|(_, it)| it.pages - it.used >= count)?;
-                Some(Window { chunk, pages: it.used..it.pages.min(it.used + want) })
-            })
+        chunks().find_map(|(chunk, it)| Some(Window { chunk, pages: it.free.run(count, want)? })).or_else(|| {
+            let (chunk, it) = chunks().find(|(_, it)| it.pages - it.used >= count)?;
+            Some(Window { chunk, pages: it.used..it.pages.min(it.used + want) })
+        })
     }
 
     /// Makes pages that `find` has found writable, and takes them from the free ones.
