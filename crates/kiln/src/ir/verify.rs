@@ -1,1 +1,257 @@
-//! .
+//! The verifier: what is true of every [`Func`] that the rest of the compiler may rely on.
+//!
+//! Owns the list of invariants of the IR. A function that passes compiles, or fails for memory or a stated limit; one
+//! that does not is a defect of the stage that made it. The pipeline calls it after every stage in debug builds.
+//!
+//! Whoever adds a kind of node says here what its fields may hold. Knows no meaning and changes nothing.
+
+#![forbid(unsafe_code)]
+
+use super::{Func, Node, Ref, Target, TrapKind};
+use crate::ops::{Op, PINNED, Sig};
+use crate::types::Type;
+
+/// Is `func` well formed? If not, why not.
+pub(crate) fn verify(func: &Func) -> Result<(), String> {
+    if func.spans.len() != func.nodes.len() {
+        return Err("nodes and spans differ in number".into());
+    }
+    regions(func)?;
+    params(func)?;
+    for (i, node) in func.nodes.iter().enumerate() {
+        let r = Ref(i as u32);
+        place(func, r, node)
+            .and_then(|()| fields(func, node))
+            .map_err(|why| format!("%{i} ({} of {}): {why}", node.op.row().text, node.ty))?;
+    }
+    effects(func)?;
+    for &r in &func.results {
+        if r.index() >= func.nodes.len() || func.node(r).region != 0 {
+            return Err(format!("the result {r:?} is not a value of the body"));
+        }
+    }
+    Ok(())
+}
+
+fn ensure(holds: bool, why: &str) -> Result<(), String> {
+    if holds { Ok(()) } else { Err(why.to_owned()) }
+}
+
+/// Is `outer` the region `inner` or one around it, so that its values are visible there?
+fn visible(func: &Func, outer: u16, mut inner: u16) -> bool {
+    while inner > outer {
+        inner = func.regions[inner as usize].parent;
+    }
+    inner == outer
+}
+
+fn regions(func: &Func) -> Result<(), String> {
+    ensure(!func.regions.is_empty() && func.regions[0].parent == 0, "the body is missing")?;
+    for (i, region) in func.regions.iter().enumerate().skip(1) {
+        let sound = (region.parent as usize) < i
+            && region.condition.index() < func.nodes.len()
+            && func.ty(region.condition) == Type::Bool
+            && visible(func, func.node(region.condition).region, region.parent);
+        ensure(sound, &format!("region {i} has no condition in the region around it"))?;
+    }
+    Ok(())
+}
+
+fn params(func: &Func) -> Result<(), String> {
+    let mut seen = vec![false; func.params.len()];
+    for node in func.nodes.iter().filter(|n| n.op == Op::Param) {
+        let number = node.a as usize;
+        ensure(func.params.get(number) == Some(&node.ty), &format!("parameter {number} has another type"))?;
+        ensure(!seen[number], &format!("parameter {number} stands twice"))?;
+        seen[number] = true;
+    }
+    ensure(seen.iter().all(|&s| s), "a parameter has no node")
+}
+
+/// Operands stand before their users and are visible from them; pure nodes live as far out as they can.
+fn place(func: &Func, r: Ref, node: &Node) -> Result<(), String> {
+    ensure((node.region as usize) < func.regions.len(), "no such region")?;
+    if matches!(node.op, Op::Call | Op::CallPinned) {
+        let end = u64::from(node.b) + u64::from(node.c);
+        ensure(end <= func.args.len() as u64, "the arguments lie outside the list")?;
+    }
+    let (mut older, mut seen, mut innermost) = (true, true, 0);
+    func.for_operands(node, |operand| {
+        older &= operand < r;
+        if operand < r && node.op != Op::Join {
+            seen &= visible(func, func.node(operand).region, node.region);
+            innermost = innermost.max(func.node(operand).region);
+        }
+    });
+    ensure(older, "an operand does not stand before its user")?;
+    ensure(seen, "an operand is not visible from its user's region")?;
+    let free = !node.op.is(PINNED) && node.op != Op::Join;
+    ensure(!free || node.region == innermost, "a pure node does not live where its operands are first all there")
+}
+
+/// Types and fields, operation by operation.
+fn fields(func: &Func, node: &Node) -> Result<(), String> {
+    let ty = |field: u32| func.ty(Ref(field));
+    let same = |n: usize| [node.a, node.b, node.c][..n].iter().all(|&f| ty(f) == ty(node.a));
+    let unused = |n: usize| [node.a, node.b, node.c][n..].iter().all(|&f| f == 0);
+    match node.op.row().sig {
+        Sig::Leaf => match node.op {
+            Op::Const => {
+                let bits = node.const_bits();
+                let fits = node.ty.bits() == 64 || bits >> node.ty.bits() == 0;
+                ensure(fits && node.c == 0, "a constant has bits beyond its type")
+            }
+            _ => ensure(node.b == 0 && node.c == 0, "a parameter has operands"),
+        },
+        Sig::Same(n) => {
+            let n = n as usize;
+            ensure(same(n) && ty(node.a) == node.ty, "operands and result must have one type")?;
+            ensure(unused(n), "an unused field is not zero")?;
+            ensure(node.op.meaning(node.ty).is_some(), "the operation is not defined on this type")
+        }
+        Sig::Test(n) => {
+            let n = n as usize;
+            ensure(same(n) && node.ty == Type::Bool, "a test takes operands of one type and gives a bool")?;
+            ensure(unused(n), "an unused field is not zero")?;
+            ensure(node.op.meaning(ty(node.a)).is_some(), "the operation is not defined on this type")
+        }
+        Sig::Select => {
+            let sound = ty(node.a) == Type::Bool && ty(node.b) == node.ty && ty(node.c) == node.ty;
+            ensure(sound, "select takes a bool and two values of its type")
+        }
+        Sig::Convert => {
+            ensure(unused(1), "an unused field is not zero")?;
+            ensure(ty(node.a) != node.ty, "a conversion to the same type")?;
+            let fits = node.op != Op::Bitcast || ty(node.a).bits() == node.ty.bits();
+            ensure(fits, "a bitcast between widths")
+        }
+        Sig::Special => special(func, node),
+    }
+}
+
+fn special(func: &Func, node: &Node) -> Result<(), String> {
+    match node.op {
+        Op::Call | Op::CallPinned => {
+            let callee = func.callees.get(node.a as usize).ok_or("no such callee")?;
+            ensure(callee.ty == node.ty, "the call has another type than its callee")?;
+            let args = func.call_args(node);
+            match &callee.target {
+                Target::Builtin(_) => ensure(args.len() <= 3, "a builtin takes at most three words"),
+                Target::Host(host) => {
+                    let types = args.iter().map(|&r| func.ty(r));
+                    ensure(types.eq(host.params().iter().copied()), "the arguments do not fit the signature")?;
+                    let pinned = !host.is_pure() || host.is_fallible();
+                    ensure(pinned == (node.op == Op::CallPinned), "pinned if and only if it has effects or may fail")
+                }
+            }
+        }
+        Op::Trap => {
+            ensure(func.ty(Ref(node.a)) == Type::Bool, "the condition is not a bool")?;
+            ensure(TrapKind::from_code(node.b).is_some(), "no such kind of trap")
+        }
+        Op::If => {
+            let arm = |number: u32, polarity: bool| {
+                func.regions.get(number as usize).is_some_and(|r| {
+                    number != 0 && r.parent == node.region && r.condition.0 == node.a && r.polarity == polarity
+                })
+            };
+            ensure(arm(node.b, true) && arm(node.c, false), "the arms are not regions of its condition")
+        }
+        Op::Join => {
+            let branch = func.node(Ref(node.a));
+            ensure(branch.op == Op::If && branch.region == node.region, "a join without its if")?;
+            let arm = |field: u32, region: u32| {
+                func.ty(Ref(field)) == node.ty && visible(func, func.node(Ref(field)).region, region as u16)
+            };
+            ensure(arm(node.b, branch.b) && arm(node.c, branch.c), "an arm's value is not visible in the arm")
+        }
+        _ => Err("an operation without a type rule".into()),
+    }
+}
+
+/// All that is pinned, and nothing else, stands in `effects`, in order, in regions that know it.
+fn effects(func: &Func) -> Result<(), String> {
+    ensure(func.effects.windows(2).all(|w| w[0] < w[1]), "the effects are out of order")?;
+    let pinned = func.nodes.iter().enumerate().filter(|(_, n)| n.op.is(PINNED)).map(|(i, _)| Ref(i as u32));
+    ensure(pinned.eq(func.effects.iter().copied()), "the effects are not the pinned nodes")?;
+    for &r in &func.effects {
+        let mut region = func.node(r).region;
+        ensure(func.regions[region as usize].has_effects, "a region does not know of its effects")?;
+        while region != 0 {
+            region = func.regions[region as usize].parent;
+            ensure(func.regions[region as usize].has_effects, "a region does not know of effects inside it")?;
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ir::build::{BuildOptions, Builder};
+
+    fn sample() -> Builder {
+        let mut b = Builder::default();
+        b.reset(BuildOptions { optimise: false, ..BuildOptions::default() });
+        let (x, y) = (b.param(Type::I64), b.param(Type::I64));
+        let sum = b.raw2(Op::Add, x, y);
+        let less = b.raw2(Op::Lt, x, y);
+        b.raw2(Op::Eq, x, y);
+        b.begin_if(less);
+        b.trap(less, TrapKind::Overflow);
+        b.begin_else();
+        let wide = b.raw_convert(sum, Type::F64);
+        let narrow = b.raw_convert(wide, Type::I64);
+        let result = b.end_if(sum, narrow);
+        b.func.results.push(result);
+        b
+    }
+
+    #[test]
+    fn what_the_builder_makes_passes() {
+        assert_eq!(verify(&sample().func), Ok(()));
+    }
+
+    #[test]
+    fn every_kind_of_damage_is_seen() {
+        let find = |b: &Builder, op: Op| b.func.nodes.iter().position(|n| n.op == op).unwrap();
+        let damages: &[(&str, fn(&mut Func, &dyn Fn(Op) -> usize))] = &[
+            ("another type", |f, _| f.params[0] = Type::F32),
+            ("stands twice", |f, _| f.nodes[1].a = 0),
+            ("one type", |f, at| f.nodes[at(Op::Add)].ty = Type::I32),
+            ("does not stand before", |f, at| f.nodes[at(Op::Add)].b = 100),
+            ("unused field", |f, at| f.nodes[at(Op::Add)].c = 1),
+            ("gives a bool", |f, at| f.nodes[at(Op::Eq)].ty = Type::I64),
+            ("not defined", |f, at| f.nodes[at(Op::Add)].op = Op::Div),
+            ("to the same type", |f, at| f.nodes[at(Op::Convert)].ty = Type::I64),
+            ("bitcast between", |f, at| {
+                let i = at(Op::Convert);
+                (f.nodes[i].op, f.nodes[i].ty) = (Op::Bitcast, Type::F32);
+            }),
+            ("live where", |f, at| f.nodes[at(Op::Add)].region = 1),
+            ("no such region", |f, at| f.nodes[at(Op::Add)].region = 9),
+            ("kind of trap", |f, at| f.nodes[at(Op::Trap)].b = 77),
+            ("not the pinned", |f, _| f.effects.truncate(1)),
+            ("out of order", |f, _| f.effects.reverse()),
+            ("know of its effects", |f, _| f.regions[1].has_effects = false),
+            ("arms are not", |f, at| f.nodes[at(Op::If)].c = 1),
+            ("without its if", |f, at| f.nodes[at(Op::Join)].a = 2),
+            ("not visible in", |f, at| {
+                let (join, first) = (at(Op::Join), at(Op::Trap) as u32);
+                f.nodes[join].ty = Type::Bool;
+                (f.nodes[join].b, f.nodes[join].c) = (first, first);
+            }),
+            ("not a value of the body", |f, at| f.results[0] = Ref(at(Op::Trap) as u32)),
+            ("condition in the region", |f, _| f.regions[1].condition = Ref(0)),
+            ("differ in number", |f, _| f.spans.truncate(2)),
+        ];
+        for (expected, damage) in damages {
+            let mut b = sample();
+            let places: Vec<(Op, usize)> =
+                [Op::Add, Op::Eq, Op::Convert, Op::Trap, Op::If, Op::Join].map(|op| (op, find(&b, op))).to_vec();
+            damage(&mut b.func, &|op| places.iter().find(|(o, _)| *o == op).unwrap().1);
+            let found = verify(&b.func).unwrap_err();
+            assert!(found.contains(expected), "expected `{expected}`, found `{found}`");
+        }
+    }
+}

@@ -222,7 +222,7 @@ ops! {
 impl Op {
     /// The operation's row.
     #[inline]
-    pub(crate) fn row(self) -> &'static OpRow {
+    pub(crate) const fn row(self) -> &'static OpRow {
         &ROWS[self as usize]
     }
 
@@ -235,13 +235,13 @@ impl Op {
 
     /// Has the operation this property?
     #[inline]
-    pub(crate) fn is(self, property: u8) -> bool {
+    pub(crate) const fn is(self, property: u8) -> bool {
         self.row().properties & property != 0
     }
 
     /// How many operands the node's fields `a`, `b`, `c` hold (calls and regions: none, they keep lists).
     #[inline]
-    pub(crate) fn arity(self) -> usize {
+    pub(crate) const fn arity(self) -> usize {
         match self.row().sig {
             Leaf | Special => 0,
             Same(n) | Test(n) => n as usize,

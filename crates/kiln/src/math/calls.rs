@@ -1,0 +1,405 @@
+//! Routines behind the calls that the function table makes: what is neither an operation nor composed of operations.
+//!
+//! One row each. A float routine is written once for `f64`; its `f32` form computes in `f64` and rounds the result,
+//! which is correctly rounded but for about one argument in 2^28. An int routine is written once, exactly, in `i128`;
+//! its forms for `i32` and `i64` wrap, and a twin of each tells whether they had to.
+//!
+//! Every routine is plain Rust, ours or the `libm` crate's, and reaches no platform library: its bits are the same
+//! on every machine, and folding, interpreting and running it agree by construction. Where the crate departs from
+//! IEEE 754-2019 section 9.2 or loses exact cases it is corrected here, with the reason beside it. This file knows no
+//! node.
+
+#![forbid(unsafe_code)]
+
+use crate::ops::Meaning;
+use crate::ops::words::Word;
+use std::f64::consts::{LN_2, LN_10, PI};
+use std::fmt::Write as _;
+
+/// A routine of floats, for both types.
+pub(crate) struct Routine {
+    /// The name in listings.
+    pub(crate) name: &'static str,
+    /// For `f64`.
+    pub(crate) wide: Meaning,
+    /// For `f32`.
+    pub(crate) narrow: Meaning,
+}
+
+/// A routine of ints, for both types, with the test whether the exact result lies outside the type.
+pub(crate) struct IntRoutine {
+    pub(crate) name: &'static str,
+    pub(crate) wide: Meaning,
+    pub(crate) narrow: Meaning,
+    /// Names of the tests, by type: both give a bool, so that the name alone tells them apart.
+    pub(crate) overflow_names: [&'static str; 2],
+    pub(crate) wide_overflows: Meaning,
+    pub(crate) narrow_overflows: Meaning,
+}
+
+macro_rules! routines {
+    ($($constant:ident $name:literal |$a:ident| $e:expr;)*) => {$(
+        pub(crate) const $constant: Routine = Routine {
+            name: $name,
+            wide: |a, _, _| { let $a = f64::from_word(a); ($e).to_word() },
+            narrow: |a, _, _| { let $a = f64::from(f32::from_word(a)); (($e) as f32).to_word() },
+        };
+    )*};
+    ($($constant:ident $name:literal |$a:ident, $b:ident| $e:expr;)*) => {$(
+        pub(crate) const $constant: Routine = Routine {
+            name: $name,
+            wide: |a, b, _| { let ($a, $b) = (f64::from_word(a), f64::from_word(b)); ($e).to_word() },
+            narrow: |a, b, _| {
+                let ($a, $b) = (f64::from(f32::from_word(a)), f64::from(f32::from_word(b)));
+                (($e) as f32).to_word()
+            },
+        };
+    )*};
+}
+
+// constant, name in listings, result for f64
+routines! {
+    CBRT "cbrt" |x| libm::cbrt(x);
+    EXP "exp" |x| libm::exp(x);
+    EXP2 "exp2" |x| libm::exp2(x);
+    EXP10 "exp10" |x| exp10(x);
+    EXPM1 "expm1" |x| libm::expm1(x);
+    LOG "log" |x| libm::log(x);
+    LOG2 "log2" |x| libm::log2(x);
+    LOG10 "log10" |x| libm::log10(x);
+    LOG1P "log1p" |x| libm::log1p(x);
+    SIN "sin" |x| libm::sin(x);
+    COS "cos" |x| libm::cos(x);
+    TAN "tan" |x| libm::tan(x);
+    ASIN "asin" |x| libm::asin(x);
+    ACOS "acos" |x| libm::acos(x);
+    ATAN "atan" |x| libm::atan(x);
+    SINH "sinh" |x| libm::sinh(x);
+    COSH "cosh" |x| libm::cosh(x);
+    TANH "tanh" |x| libm::tanh(x);
+    ASINH "asinh" |x| libm::asinh(x);
+    ACOSH "acosh" |x| libm::acosh(x);
+    ATANH "atanh" |x| libm::atanh(x);
+    SINPI "sinpi" |x| sinpi(x);
+    COSPI "cospi" |x| cospi(x);
+    ERF "erf" |x| libm::erf(x);
+    ERFC "erfc" |x| libm::erfc(x);
+    GAMMA "gamma" |x| gamma(x);
+    LGAMMA "lgamma" |x| libm::lgamma(x);
+    FACT "fact" |x| fact(x);
+}
+
+routines! {
+    POW "pow" |x, y| libm::pow(x, y);
+    ATAN2 "atan2" |y, x| libm::atan2(y, x);
+    HYPOT "hypot" |x, y| hypot(x, y, 0.0);
+    LOG_BASE "logbase" |x, base| log_base(x, base);
+}
+
+/// `hypot` of three.
+pub(crate) const HYPOT3: Routine = Routine {
+    name: "hypot3",
+    wide: |a, b, c| hypot(f64::from_word(a), f64::from_word(b), f64::from_word(c)).to_word(),
+    narrow: |a, b, c| {
+        let [x, y, z] = [a, b, c].map(|w| f64::from(f32::from_word(w)));
+        (hypot(x, y, z) as f32).to_word()
+    },
+};
+
+/// The neighbour of the first in the direction of the second: of the type itself, not by way of `f64`.
+pub(crate) const NEXTAFTER: Routine = Routine {
+    name: "nextafter",
+    wide: |a, b, _| libm::nextafter(f64::from_word(a), f64::from_word(b)).to_word(),
+    narrow: |a, b, _| libm::nextafterf(f32::from_word(a), f32::from_word(b)).to_word(),
+};
+
+/// A float times two to an `i64`. An `f32` scaled as an `f64` is exact where its rounding matters.
+pub(crate) const LDEXP: Routine = Routine {
+    name: "ldexp",
+    wide: |a, n, _| ldexp(f64::from_word(a), n as i64).to_word(),
+    narrow: |a, n, _| (ldexp(f64::from(f32::from_word(a)), n as i64) as f32).to_word(),
+};
+
+/// A float rounded to an `i64` of decimal digits. The shortest decimal of an `f32` is its own, not the `f64`'s.
+pub(crate) const ROUND_DIGITS: Routine = Routine {
+    name: "rounddigits",
+    wide: |a, digits, _| {
+        let x = f64::from_word(a);
+        round_text(format_args!("{:e}", x.abs()), digits as i64).map_or(x, |v: f64| v.copysign(x)).to_word()
+    },
+    narrow: |a, digits, _| {
+        let x = f32::from_word(a);
+        round_text(format_args!("{:e}", x.abs()), digits as i64).map_or(x, |v: f32| v.copysign(x)).to_word()
+    },
+};
+
+macro_rules! int_routines {
+    ($($constant:ident $name:literal $overflow_wide:literal $overflow_narrow:literal $exact:path, $second:ident;)*) => {$(
+        pub(crate) const $constant: IntRoutine = IntRoutine {
+            name: $name,
+            wide: |a, b, _| ($exact(a as i64, b as i64) as i64).to_word(),
+            narrow: |a, b, _| ($exact(i64::from(a as i32), $second(b)) as i32).to_word(),
+            overflow_names: [$overflow_wide, $overflow_narrow],
+            wide_overflows: |a, b, _| i64::try_from($exact(a as i64, b as i64)).is_err().to_word(),
+            narrow_overflows: |a, b, _| i32::try_from($exact(i64::from(a as i32), $second(b))).is_err().to_word(),
+        };
+    )*};
+}
+
+fn narrow_word(word: u64) -> i64 {
+    i64::from(word as i32)
+}
+
+fn wide_word(word: u64) -> i64 {
+    word as i64
+}
+
+// constant, name, names of the overflow tests for i64 and i32, exact result, how the i32 form reads its second word
+int_routines! {
+    GCD "gcd" "gcdover64" "gcdover32" gcd, narrow_word;
+    LCM "lcm" "lcmover64" "lcmover32" lcm, narrow_word;
+    ROUND_INT "roundint" "roundover64" "roundover32" round_int, wide_word;
+}
+
+fn gcd(a: i64, b: i64) -> i128 {
+    let (mut a, mut b) = (a.unsigned_abs(), b.unsigned_abs());
+    while b != 0 {
+        (a, b) = (b, a % b);
+    }
+    i128::from(a)
+}
+
+fn lcm(a: i64, b: i64) -> i128 {
+    match gcd(a, b) {
+        0 => 0,
+        divisor => (i128::from(a) / divisor * i128::from(b)).abs(),
+    }
+}
+
+/// To a multiple of a power of ten, halves away from zero.
+fn round_int(x: i64, digits: i64) -> i128 {
+    let x = i128::from(x);
+    if digits >= 0 {
+        return x;
+    }
+    // 10^20 and more are above twice every i64.
+    let Some(unit) = (digits >= -19).then(|| 10i128.pow(digits.unsigned_abs() as u32)) else { return 0 };
+    (x.abs() + unit / 2) / unit * unit * x.signum()
+}
+
+/// A non-negative number, given as the text of its shortest decimal `d.ddde±n`, rounded half up after `digits`
+/// decimal places; `None` if that changes nothing.
+fn round_text<T: std::str::FromStr>(text: std::fmt::Arguments<'_>, digits: i64) -> Option<T> {
+    let mut buffer = Buffer::default();
+    buffer.write_fmt(text).ok()?;
+    // `inf` and `NaN` have no exponent.
+    let (mantissa, exponent) = buffer.text()?.split_once('e')?;
+    let exponent: i64 = exponent.parse().ok()?;
+    let mut decimals = mantissa.bytes().filter(|&d| d != b'.');
+    let count = decimals.clone().count() as i64;
+    let keep = exponent.saturating_add(1).saturating_add(digits);
+    if keep >= count {
+        return None;
+    }
+    let mut kept: u64 = 0;
+    for digit in decimals.by_ref().take(keep.max(0) as usize) {
+        kept = kept * 10 + u64::from(digit - b'0');
+    }
+    // Below zero kept digits even the first one lies under half a unit.
+    let up = keep >= 0 && decimals.next().is_some_and(|digit| digit >= b'5');
+    let mut result = Buffer::default();
+    // A result that is not zero needs at least -308 - 1 digits, so the clamp changes none.
+    write!(result, "{}e{}", kept + u64::from(up), -digits.clamp(-400, 400)).ok()?;
+    result.text()?.parse().ok()
+}
+
+/// Text of up to 40 bytes, on the stack.
+struct Buffer {
+    bytes: [u8; 40],
+    used: usize,
+}
+
+impl Default for Buffer {
+    fn default() -> Self {
+        Buffer { bytes: [0; 40], used: 0 }
+    }
+}
+
+impl Buffer {
+    fn text(&self) -> Option<&str> {
+        std::str::from_utf8(self.bytes.get(..self.used)?).ok()
+    }
+}
+
+impl std::fmt::Write for Buffer {
+    fn write_str(&mut self, s: &str) -> std::fmt::Result {
+        let end = self.used + s.len();
+        self.bytes.get_mut(self.used..end).ok_or(std::fmt::Error)?.copy_from_slice(s.as_bytes());
+        self.used = end;
+        Ok(())
+    }
+}
+
+// The parts of pi, ln 10 and ln 2 below their doubles.
+const PI_LOW: f64 = 1.224_646_799_147_353_2e-16;
+const LN_10_LOW: f64 = -2.170_756_223_382_249_4e-16;
+const LN_2_LOW: f64 = 2.319_046_813_846_299_6e-17;
+
+/// `|x|` modulo 2 as `(q, t)`: `q / 2 + t` with `q` in 0..=4 and `|t| <= 1/4`, exactly.
+fn half_turns(x: f64) -> (u32, f64) {
+    let rest = libm::fmod(x.abs(), 2.0);
+    let q = libm::rint(rest * 2.0);
+    (q as u32, rest - q * 0.5)
+}
+
+/// sin and cos of pi times `t`, `|t| <= 1/4`.
+fn sin_pi_of(t: f64) -> f64 {
+    let high = PI * t;
+    // Below 2^-900 the product's own rounding is all there is, and the exact error is not representable.
+    let low = if t.abs() < 1e-270 { 0.0 } else { libm::fma(PI, t, -high) + PI_LOW * t };
+    libm::sin(high) + low * libm::cos(high)
+}
+
+fn cos_pi_of(t: f64) -> f64 {
+    let high = PI * t;
+    let low = libm::fma(PI, t, -high) + PI_LOW * t;
+    libm::cos(high) - low * libm::sin(high)
+}
+
+fn sinpi(x: f64) -> f64 {
+    if !x.is_finite() {
+        return f64::NAN;
+    }
+    let (q, t) = half_turns(x);
+    let size = match q {
+        0 | 4 => sin_pi_of(t),
+        1 => cos_pi_of(t),
+        2 => -sin_pi_of(t),
+        _ => -cos_pi_of(t),
+    };
+    // At whole numbers the zero has the sign of x.
+    if size == 0.0 { 0.0f64.copysign(x) } else { size * 1.0f64.copysign(x) }
+}
+
+fn cospi(x: f64) -> f64 {
+    if !x.is_finite() {
+        return f64::NAN;
+    }
+    let (q, t) = half_turns(x);
+    // Adding a positive zero makes every zero positive.
+    0.0 + match q {
+        0 | 4 => cos_pi_of(t),
+        1 => -sin_pi_of(t),
+        2 => -cos_pi_of(t),
+        _ => sin_pi_of(t),
+    }
+}
+
+fn exp10(x: f64) -> f64 {
+    if !(x.abs() < 400.0) {
+        // NaN stays, the rest is out of range.
+        return if x < 0.0 { 0.0 } else { x * f64::INFINITY };
+    }
+    if x == libm::rint(x) {
+        // Whole exponents: correctly rounded, like the literal.
+        let mut literal = Buffer::default();
+        if write!(literal, "1e{}", x as i32).is_ok()
+            && let Some(value) = literal.text().and_then(|t| t.parse().ok())
+        {
+            return value;
+        }
+    }
+    // x ln 10 = k ln 2 + r; the high parts cancel exactly (k != 0 leaves them within a factor of 2).
+    let k = libm::rint(x * std::f64::consts::LOG2_10);
+    let (ten, two) = (x * LN_10, k * LN_2);
+    let (ten_low, two_low) = (libm::fma(x, LN_10, -ten) + x * LN_10_LOW, libm::fma(k, LN_2, -two) + k * LN_2_LOW);
+    let power = libm::exp(ten - two);
+    libm::scalbn(power + power * (ten_low - two_low), k as i32)
+}
+
+fn log_base(x: f64, base: f64) -> f64 {
+    if base == 2.0 {
+        return libm::log2(x);
+    }
+    if base == 10.0 {
+        return libm::log10(x);
+    }
+    let quotient = libm::log(x) / libm::log(base);
+    // Three roundings lose log(243, 3) = 5. A whole number this near whose power is x is the better answer.
+    let whole = libm::rint(quotient);
+    if (quotient - whole).abs() <= 4.0 * f64::EPSILON * whole.abs() && libm::pow(base, whole) == x {
+        whole
+    } else {
+        quotient
+    }
+}
+
+fn ldexp(x: f64, n: i64) -> f64 {
+    // Beyond 2200 in size nothing but 0 and infinity is left of any double.
+    libm::scalbn(x, n.clamp(-2200, 2200) as i32)
+}
+
+/// The root of the sum of squares, from squares that are summed with their rounding errors.
+fn hypot(x: f64, y: f64, z: f64) -> f64 {
+    if x.is_infinite() || y.is_infinite() || z.is_infinite() {
+        return f64::INFINITY;
+    }
+    let largest = x.abs().max(y.abs()).max(z.abs());
+    if x.is_nan() || y.is_nan() || z.is_nan() {
+        return f64::NAN;
+    }
+    if largest == 0.0 {
+        return 0.0;
+    }
+    // Near 1 nothing overflows, and what underflows is too small to matter.
+    let exponent = libm::ilogb(largest);
+    let (mut high, mut low) = (0.0f64, 0.0f64);
+    for part in [x, y, z] {
+        let part = libm::scalbn(part, -exponent);
+        let square = part * part;
+        let sum = high + square;
+        let back = sum - high;
+        low += (high - (sum - back)) + (square - back) + libm::fma(part, part, -square);
+        high = sum;
+    }
+    let root = libm::sqrt(high);
+    let rest = libm::fma(-root, root, high) + low;
+    libm::scalbn(root + rest / (2.0 * root), exponent)
+}
+
+/// Factorials that a double holds, each the nearest.
+const FACTORIALS: [f64; 171] = {
+    let mut table = [1.0; 171];
+    // The running product as a sum of two doubles; a factor of 8 bits times half a mantissa is exact.
+    let (mut high, mut low) = (1.0f64, 0.0f64);
+    let mut n = 1;
+    while n < table.len() {
+        let factor = n as f64;
+        let top = f64::from_bits(high.to_bits() & !0x07ff_ffff);
+        let (big, small) = (top * factor, (high - top) * factor);
+        let sum = big + small;
+        let rest = (small - (sum - big)) + low * factor;
+        high = sum + rest;
+        low = rest - (high - sum);
+        table[n] = high;
+        n += 1;
+    }
+    table
+};
+
+fn fact(n: f64) -> f64 {
+    if n < 0.0 {
+        return f64::NAN;
+    }
+    if n == libm::trunc(n) {
+        return FACTORIALS.get(n as usize).copied().unwrap_or(f64::INFINITY);
+    }
+    gamma(n + 1.0)
+}
+
+fn gamma(x: f64) -> f64 {
+    if x == libm::trunc(x) && x > 0.0 {
+        return FACTORIALS.get(x as usize - 1).copied().unwrap_or(f64::INFINITY);
+    }
+    libm::tgamma(x)
+}
