@@ -318,11 +318,8 @@ mod tests {
         let d = Diagnostic::error("unknown-function", Span::new(4, 7), "unknown function `lgo`").help("did you mean `log`?");
         let expected = "error[unknown-function]: unknown function `lgo`\n --> 1:5\n  | 1 + lgo(x)\n  |     ^^^ did you mean `log`?\n help: did you mean `log`?\n";
         assert_eq!(d.render_plain("1 + lgo(x)"), expected);
-        let d = Diagnostic::error("syntax", Span::new(6, 7), "wrong").fix(Span::new(6, 7), "*");
-        assert_eq!(
-            d.render_plain("😀x×y"),
-            "error[syntax]: wrong\n --> 1:3\n  | 😀x×y\n  |   ^\n  fix: replace `` by `*`\n".replace("replace `` by", "insert")
-        );
+        let d = Diagnostic::error("syntax", Span::new(5, 7), "wrong").fix(Span::new(5, 7), "*");
+        assert_eq!(d.render_plain("😀x×y"), "error[syntax]: wrong\n --> 1:3\n  | 😀x×y\n  |   ^\n  fix: replace `×` by `*`\n");
     }
 
     #[test]
