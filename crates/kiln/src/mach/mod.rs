@@ -6,11 +6,14 @@
 
 #![forbid(unsafe_code)]
 
+mod branch;
 pub(crate) mod buffer;
 pub(crate) mod listing;
+pub(crate) mod schedule;
+pub(crate) mod walk;
 
 /// A machine register: two bits of class, five of number.
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct Reg(u8);
 
 /// A register file.

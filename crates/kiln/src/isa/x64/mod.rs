@@ -5,9 +5,13 @@
 
 #![forbid(unsafe_code)]
 
+pub(crate) mod abi;
+mod choose;
 pub(crate) mod encode;
 pub(crate) mod features;
+mod floats;
 pub(crate) mod insts;
+pub(crate) mod lower;
 pub(crate) mod notation;
 pub(crate) mod regs;
 pub(crate) mod text;
