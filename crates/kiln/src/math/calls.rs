@@ -78,7 +78,7 @@ routines! {
     COSH "cosh" |x| libm::cosh(x);
     TANH "tanh" |x| libm::tanh(x);
     ASINH "asinh" |x| libm::asinh(x);
-    ACOSH "acosh" |x| libm::acosh(x);
+    ACOSH "acosh" |x| acosh(x);
     ATANH "atanh" |x| libm::atanh(x);
     SINPI "sinpi" |x| sinpi(x);
     COSPI "cospi" |x| cospi(x);
@@ -315,6 +315,11 @@ fn exp10(x: f64) -> f64 {
     let (ten_low, two_low) = (libm::fma(x, LN_10, -ten) + x * LN_10_LOW, libm::fma(k, LN_2, -two) + k * LN_2_LOW);
     let power = libm::exp(ten - two);
     libm::scalbn(power + power * (ten_low - two_low), k as i32)
+}
+
+/// The crate's has values for large negative numbers.
+fn acosh(x: f64) -> f64 {
+    if x < 1.0 { f64::NAN } else { libm::acosh(x) }
 }
 
 fn log_base(x: f64, base: f64) -> f64 {
