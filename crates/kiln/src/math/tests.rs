@@ -137,7 +137,7 @@ const SPECIAL: &str = "
     log10 1e-5 = -5; log10 0 = -inf; log1p -0 = -0; log1p 0 = 0; log1p -1 = -inf; log1p -2 = nan; log1p inf = inf
     log1p 1e-320 = 1e-320
     log 8 2 = 3; log 1000 10 = 3; log 243 3 = 5; log 125 5 = 3; log 0.25 4 = -1; log 1 7 = 0; log 0 3 = -inf
-    log -1 3 = nan; log inf 3 = inf; log 5 1 = inf; log 3 -3 = nan; log nan 2 = nan; log 2 nan = nan
+    log -1 3 = nan; log inf 3 = inf; log 5 1 = inf; log 3 -3 = nan; log 3 9 = 0.5; log 0.5 8 = -0.3333333333333333; log nan 2 = nan; log 2 nan = nan
     sin 0 = 0; sin -0 = -0; sin inf = nan; sin 1e-310 = 1e-310; cos 0 = 1; cos -inf = nan; tan -0 = -0; tan inf = nan
     asin -0 = -0; asin 1 = 1.5707963267948966; asin 1.5 = nan; acos 1 = 0; acos -1 = 3.141592653589793; acos 2 = nan
     atan -0 = -0; atan inf = 1.5707963267948966; atan -inf = -1.5707963267948966
@@ -362,6 +362,7 @@ fn exact_cases() {
         let mut power = base as f64;
         for n in 1.. {
             assert_eq!(two("log", power, base as f64), f64::from(n), "log({power}, {base})");
+            assert_eq!(two("log", base as f64, power), 1.0 / f64::from(n), "log({base}, {power})");
             assert_eq!(two("pow", base as f64, f64::from(n)), power, "{base}^{n}");
             if power * base as f64 > 2f64.powi(53) {
                 break;
