@@ -10,6 +10,8 @@ pub mod inspect;
 pub mod span;
 pub mod types;
 
+#[cfg(test)]
+mod differential;
 mod ir;
 mod isa;
 mod mach;

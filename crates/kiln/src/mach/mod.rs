@@ -6,8 +6,14 @@
 
 #![forbid(unsafe_code)]
 
+mod branch;
+pub(crate) mod buffer;
+pub(crate) mod listing;
+pub(crate) mod schedule;
+pub(crate) mod walk;
+
 /// A machine register: two bits of class, five of number.
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct Reg(u8);
 
 /// A register file.
@@ -39,6 +45,11 @@ impl Reg {
     /// Mask register `n`.
     pub const fn mask(n: u8) -> Reg {
         Reg(64 + n)
+    }
+
+    /// The register with this [`index`](Reg::index).
+    pub const fn from_index(index: u8) -> Reg {
+        Reg(index)
     }
 
     /// The register's number within its file.
@@ -77,6 +88,8 @@ pub struct Label(pub u32);
 impl Inst {
     /// Pseudo instruction: binds the label whose number is in `imm`.
     pub const BIND: Inst = Inst(u16::MAX);
+    /// Pseudo instruction: aligns the next one to `imm` bytes, a power of two of at most 64.
+    pub const ALIGN: Inst = Inst(u16::MAX - 1);
 }
 
 /// How the memory operand of an instruction, if it has one, is addressed.
@@ -127,8 +140,11 @@ const _: () = assert!(size_of::<MInst>() == 16);
 impl MInst {
     /// EVEX.z: masked-off lanes become zero instead of keeping the destination.
     pub const ZEROING: u8 = 0x80;
-    /// EVEX.b with a memory operand: one element is broadcast to all lanes.
+    /// EVEX.b. With a memory operand: one element is broadcast to all lanes. Without one: no exceptions are raised
+    /// and, where the instruction rounds, it does so as [`MInst::ROUNDING`] says.
     pub const BROADCAST: u8 = 0x40;
+    /// The two bits of the rounding mode that goes with `BROADCAST`: nearest, down, up, towards zero.
+    pub const ROUNDING: u8 = 0x18;
 
     /// The instruction `inst` without operands.
     pub const fn new(inst: Inst) -> MInst {

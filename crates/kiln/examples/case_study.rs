@@ -1,0 +1,214 @@
+//! How a formula compiler works, from six bytes on.
+//!
+//! Each stage below is a function that prints what it does: bytes, a comment for each instruction, and the result of
+//! calling them. Run it with `cargo run --example case_study`. The code is for x86-64 with the System V calling
+//! convention (the first integer arguments in `edi` and `esi`, the result in `eax`), which the function types name,
+//! so it runs the same on every x86-64 system.
+
+#![allow(clippy::print_stdout, reason = "an example prints")]
+
+fn main() {
+    #[cfg(target_arch = "x86_64")]
+    stages::run();
+    #[cfg(not(target_arch = "x86_64"))]
+    println!("This example calls x86-64 code and does nothing on other processors.");
+}
+
+#[cfg(target_arch = "x86_64")]
+mod stages {
+    use kiln::asm::{Assembler, EAX, ECX, EDI, ESI, Function, FunctionPointer, Gpr, Mem, RAX, RCX, RDI};
+    use kiln::mem::Draft;
+
+    /// A function of no argument, one and two.
+    type Nullary = extern "sysv64" fn() -> i32;
+    type Unary = extern "sysv64" fn(i32) -> i32;
+    type Unary64 = extern "sysv64" fn(i64) -> i64;
+    type Binary = extern "sysv64" fn(i32, i32) -> i32;
+
+    /// All stages, in the order in which they build on each other.
+    pub(crate) fn run() {
+        memory();
+        return_42();
+        increment();
+        multiply();
+        tree_walk();
+    }
+
+    fn heading(title: &str) {
+        println!("\n{title}\n{}", "-".repeat(title.len()));
+    }
+
+    /// Prints lines of bytes with comments, and checks that they are exactly the code.
+    fn explain(code: &[u8], lines: &[(&[u8], &str)]) {
+        let mut rest = code;
+        for (bytes, comment) in lines {
+            assert!(rest.starts_with(bytes), "the comment is about other code");
+            rest = &rest[bytes.len()..];
+            let hex: Vec<String> = bytes.iter().map(|byte| format!("{byte:02X}")).collect();
+            println!("  {:<22} {comment}", hex.join(" "));
+        }
+        assert!(rest.is_empty(), "code without a comment");
+    }
+
+    /// Puts code into executable memory.
+    fn seal<F: FunctionPointer>(code: &[u8]) -> Function<F> {
+        Function::new(Draft::from_bytes(code.to_vec()).seal().expect("executable memory"))
+    }
+
+    /// Memory that can be run: written first, sealed, freed.
+    fn memory() {
+        heading("Memory that can be run");
+        let draft = Draft::from_bytes(vec![0xC3]);
+        println!("  a draft of {} byte: it can be changed, and has no address to call", draft.bytes().len());
+        let sealed = draft.seal().expect("executable memory");
+        println!("  sealed: {} byte that can be run and no longer be written", sealed.len());
+        drop(sealed);
+        println!("  dropped: the page is given back");
+        println!("  There is no third state. A page that is writable and executable at once would let any stray");
+        println!(
+            "  write in the program, or a hostile formula with one bug to lean on, become code; so none is offered."
+        );
+    }
+
+    fn return_42() {
+        heading("Return 42");
+        let mut a = Assembler::new();
+        a.mov_r32_imm32(EAX, 42);
+        a.ret();
+        let code = a.finish().expect("it assembles");
+        explain(&code, &[(&[0xB8, 0x2A, 0, 0, 0], "mov eax, 42    the result goes into eax"), (&[0xC3], "ret")]);
+        let function = seal::<Nullary>(&code);
+        // SAFETY: the code above takes no arguments, leaves an i32 in eax, touches nothing else and returns.
+        let f = unsafe { function.get() };
+        println!("  f() = {}", f());
+    }
+
+    fn increment() {
+        heading("Increment, three ways");
+        let mut a = Assembler::new();
+        a.mov_rm32_r32(EAX, EDI);
+        a.add_rm32_imm8(EAX, 1);
+        a.ret();
+        let code = a.finish().expect("it assembles");
+        explain(
+            &code,
+            &[
+                (&[0x89, 0xF8], "mov eax, edi   the first argument arrives in edi"),
+                (&[0x83, 0xC0, 0x01], "add eax, 1"),
+                (&[0xC3], "ret"),
+            ],
+        );
+        let function = seal::<Unary>(&code);
+        // SAFETY: the code above is a function of an i32 to an i32 that touches only eax.
+        let f = unsafe { function.get() };
+        println!("  f(41) = {}", f(41));
+
+        let mut a = Assembler::new();
+        a.lea_r32(EAX, Mem::base(RDI).disp(1));
+        a.ret();
+        let code = a.finish().expect("it assembles");
+        explain(&code, &[(&[0x8D, 0x47, 0x01], "lea eax, [rdi+1]   address arithmetic adds too"), (&[0xC3], "ret")]);
+        let function = seal::<Unary>(&code);
+        // SAFETY: as before.
+        let f = unsafe { function.get() };
+        println!("  f(41) = {}", f(41));
+
+        let mut a = Assembler::new();
+        a.lea_r64(RAX, Mem::base(RDI).disp(1));
+        a.ret();
+        let code = a.finish().expect("it assembles");
+        explain(&code, &[(&[0x48, 0x8D, 0x47, 0x01], "lea rax, [rdi+1]   48 makes it 64 bits wide"), (&[0xC3], "ret")]);
+        let function = seal::<Unary64>(&code);
+        // SAFETY: as before, with i64.
+        let f = unsafe { function.get() };
+        println!("  f(41) = {}", f(41));
+    }
+
+    /// The emit function for one instruction, by hand: `imul to, from` is 0F AF and a byte that names the registers.
+    fn emit_imul(code: &mut Vec<u8>, to: u8, from: u8) {
+        code.extend([0x0F, 0xAF, 0b1100_0000 | to << 3 | from]);
+    }
+
+    fn multiply() {
+        heading("Multiply");
+        let mut a = Assembler::new();
+        a.mov_rm32_r32(EAX, EDI);
+        a.imul_r32_rm32(EAX, ESI);
+        a.ret();
+        let code = a.finish().expect("it assembles");
+        explain(
+            &code,
+            &[
+                (&[0x89, 0xF8], "mov eax, edi"),
+                (&[0x0F, 0xAF, 0xC6], "imul eax, esi   the second argument arrives in esi"),
+                (&[0xC3], "ret"),
+            ],
+        );
+        let function = seal::<Binary>(&code);
+        // SAFETY: the code above is a function of two i32 to an i32 that touches only eax.
+        let f = unsafe { function.get() };
+        println!("  f(6, 7) = {}", f(6, 7));
+
+        let mut code = Vec::new();
+        emit_imul(&mut code, 0, 7);
+        explain(&code, &[(&[0x0F, 0xAF, 0xC7], "imul eax, edi   from an emit function of one line")]);
+    }
+
+    /// A formula as a tree.
+    enum Tree {
+        Constant(i32),
+        X,
+        Add(Box<Tree>, Box<Tree>),
+        Multiply(Box<Tree>, Box<Tree>),
+    }
+
+    /// Code that leaves the tree's value in eax. The left value waits on the stack while the right one is computed.
+    fn walk(tree: &Tree, a: &mut Assembler) {
+        const RIGHT: Gpr = ECX;
+        match tree {
+            Tree::Constant(value) => a.mov_r32_imm32(EAX, *value),
+            Tree::X => a.mov_rm32_r32(EAX, EDI),
+            Tree::Add(left, right) | Tree::Multiply(left, right) => {
+                walk(left, a);
+                a.push_r64(RAX);
+                walk(right, a);
+                a.pop_r64(RCX);
+                match tree {
+                    Tree::Add(..) => a.add_rm32_r32(EAX, RIGHT),
+                    _ => a.imul_r32_rm32(EAX, RIGHT),
+                }
+            }
+        }
+    }
+
+    fn tree_walk() {
+        heading("(x + 5) * 3, by walking a tree");
+        let sum = Tree::Add(Box::new(Tree::X), Box::new(Tree::Constant(5)));
+        let tree = Tree::Multiply(Box::new(sum), Box::new(Tree::Constant(3)));
+        let mut a = Assembler::new();
+        walk(&tree, &mut a);
+        a.ret();
+        let code = a.finish().expect("it assembles");
+        explain(
+            &code,
+            &[
+                (&[0x89, 0xF8], "mov eax, edi   x"),
+                (&[0x50], "push rax       wait"),
+                (&[0xB8, 5, 0, 0, 0], "mov eax, 5"),
+                (&[0x59], "pop rcx        x again"),
+                (&[0x01, 0xC8], "add eax, ecx   x + 5"),
+                (&[0x50], "push rax"),
+                (&[0xB8, 3, 0, 0, 0], "mov eax, 3"),
+                (&[0x59], "pop rcx"),
+                (&[0x0F, 0xAF, 0xC1], "imul eax, ecx  (x + 5) * 3"),
+                (&[0xC3], "ret"),
+            ],
+        );
+        let function = seal::<Unary>(&code);
+        // SAFETY: the code above is a function of an i32 to an i32; it pops what it pushes and touches eax and ecx.
+        let f = unsafe { function.get() };
+        println!("  f(4) = {}", f(4));
+        println!("  f(10) = {}", f(10));
+        println!("  Ten instructions and four trips through memory for two operations: what follows does better.");
+    }
+}

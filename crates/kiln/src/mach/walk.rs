@@ -1,0 +1,803 @@
+//! The backward walk: one loop over the values from the results to the inputs that allocates registers as it goes.
+//!
+//! Seen from behind, the first meeting with a value is its last use: there it gets a register, and at its definition
+//! the register is free again. A value that loses its register to another one gets a stack slot; the instruction
+//! that brings it back is emitted at once (it runs later), the store when the walk meets the definition. Constants
+//! and inputs in memory are not stored at all. What is emitted is machine instructions as data, last one first.
+//!
+//! A choice that became a branch is walked arm by arm from the same state; the states in which the two arms start are
+//! then made equal by moves at the head of the first arm.
+//!
+//! The instruction set comes in through [`Target`]. Rules for it: allocate all operands of a node *before* emitting
+//! anything (a reload may be emitted by any allocation, and nothing may stand between a compare and its jump); flags
+//! never live across nodes; a compare that feeds a branch allocates in [`Walk::divert`] mode.
+
+#![forbid(unsafe_code)]
+
+use super::buffer::Pool;
+use super::schedule::{BODY, Schedule};
+use super::{Inst, Label, MInst, Mem, Reg, RegClass};
+use crate::ir::{Func, Node, Ref};
+use crate::ops::Op;
+use crate::types::Type;
+
+/// A place in memory as an instruction names it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Address {
+    /// Bits for [`MInst::mode`].
+    pub(crate) mode: u8,
+    pub(crate) base: Reg,
+    pub(crate) disp: i32,
+}
+
+/// An operand that an instruction takes from a register or from memory.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Rm {
+    Reg(Reg),
+    Mem(Address),
+}
+
+/// What the walk must know of a machine.
+pub(crate) trait Target {
+    /// The stack pointer.
+    const STACK: Reg;
+    /// Copies a whole register.
+    fn copy(&self, to: Reg, from: Reg) -> MInst;
+    /// Exchanges two registers of one class; the instructions in the order in which they run.
+    fn swap(&self, a: Reg, b: Reg) -> ([MInst; 3], usize);
+    /// Loads a value of type `ty`.
+    fn load(&self, to: Reg, ty: Type, from: Address) -> MInst;
+    /// Stores a value of type `ty`.
+    fn store(&self, to: Address, ty: Type, from: Reg) -> MInst;
+    /// Puts a constant into a register without touching the flags.
+    fn constant(&self, pool: &mut Pool, to: Reg, ty: Type, bits: u64) -> MInst;
+    /// Emits the node.
+    fn lower(&self, walk: &mut Walk, func: &Func, r: Ref, node: Node);
+    /// Emits: go to `label` unless `condition` holds.
+    fn branch_unless(&self, walk: &mut Walk, func: &Func, condition: Ref, label: Label);
+    /// A jump.
+    fn jump(&self, label: Label) -> MInst;
+}
+
+/// Machine code as data: `body` last instruction first, then `end` first instruction first.
+#[derive(Default)]
+pub(crate) struct MCode {
+    pub(crate) body: Vec<MInst>,
+    /// The end of the function, first instruction first.
+    pub(crate) epilogue: Vec<MInst>,
+    /// What runs rarely, first instruction first.
+    pub(crate) end: Vec<MInst>,
+    /// The node that each instruction of `body` belongs to.
+    pub(crate) origins: Vec<u32>,
+    pub(crate) end_origins: Vec<u32>,
+    pub(crate) pool: Pool,
+    pub(crate) labels: u32,
+}
+
+impl MCode {
+    fn clear(&mut self) {
+        self.body.clear();
+        self.epilogue.clear();
+        self.end.clear();
+        self.origins.clear();
+        self.end_origins.clear();
+        self.pool.clear();
+        self.labels = 0;
+    }
+}
+
+/// Switches that make the walk take unusual ways, for tests.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Chaos {
+    /// Registers that may be allocated, by class.
+    pub(crate) registers: [u32; 2],
+    /// Allocation order and evictions at random from this seed (0: none).
+    pub(crate) seed: u64,
+}
+
+impl Default for Chaos {
+    fn default() -> Self {
+        Chaos { registers: [u32::MAX; 2], seed: 0 }
+    }
+}
+
+/// What the symbolic checker must know of one node's instructions; see `mach::check`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Note {
+    /// What is noted next belongs to this node, whose instructions start at `at` in `body` (and so end there, forward).
+    Node { r: Ref, at: u32 },
+    /// The node reads `value` in this register.
+    Use { value: Ref, reg: Reg },
+    /// The node reads `value` in this slot.
+    UseSlot { value: Ref, slot: u32 },
+    /// The node leaves itself in this register.
+    Def { reg: Reg },
+    /// One instruction that puts `value` into `reg` from wherever it was.
+    Move { value: Ref, reg: Reg, at: u32 },
+    /// `count` instructions that exchange two registers.
+    Swap { a: Reg, b: Reg, at: u32, count: u32 },
+    /// One instruction that stores `value` from `reg` to `slot`.
+    Store { value: Ref, reg: Reg, slot: u32, at: u32 },
+    /// At the end of an arm: what is `from` in `reg` is called `to` from here on.
+    Rename { from: Ref, to: Ref, reg: Reg, at: u32 },
+    /// The first arm of a branch ends here.
+    Arm { at: u32 },
+}
+
+pub(super) const NONE: u32 = u32::MAX;
+pub(super) const NO_REG: u8 = 0xff;
+/// Register indexes: general-purpose from 0, vector from 32.
+pub(super) const REGS: usize = 64;
+
+/// Which register holds which value.
+#[derive(Clone, Copy)]
+pub(super) struct Owners {
+    pub(super) owner: [u32; REGS],
+    pub(super) free: [u32; 2],
+}
+
+pub(super) struct Frame {
+    pub(super) node: Ref,
+    pub(super) condition: Ref,
+    /// Range of `joins` that this branch defines.
+    pub(super) joins: usize,
+    pub(super) else_spot: u32,
+    pub(super) then_spot: u32,
+    pub(super) regions: Option<(u32, u32)>,
+    pub(super) outer: u32,
+    pub(super) join_label: Label,
+    pub(super) else_label: Label,
+    pub(super) in_else: bool,
+    pub(super) body_len: usize,
+    pub(super) after: Owners,
+    pub(super) at_else: Owners,
+}
+
+/// A value that a branch defines: where it must be, and what it is in either arm.
+#[derive(Clone, Copy)]
+pub(super) struct JoinValue {
+    pub(super) r: Ref,
+    pub(super) reg: u8,
+    pub(super) slot: u32,
+    pub(super) ty: Type,
+    pub(super) then_value: Ref,
+    pub(super) else_value: Ref,
+}
+
+/// The walk's state, reused from function to function.
+pub(crate) struct Walk {
+    pub(crate) code: MCode,
+    pub(crate) schedule: Schedule,
+    pub(super) loc: Vec<u8>,
+    pub(super) slot: Vec<u32>,
+    pub(super) owners: Owners,
+    pub(super) locked: [u32; 2],
+    /// Registers that were ever written.
+    pub(crate) used: [u32; 2],
+    /// Words of stack in use: first the outgoing arguments, then the slots.
+    pub(crate) stack_words: u32,
+    /// Inputs lie in memory behind the first hidden value.
+    params_in_memory: bool,
+    ready: Vec<u32>,
+    next: Vec<u32>,
+    pub(super) spot: u32,
+    pub(super) frames: Vec<Frame>,
+    pub(super) joins: Vec<JoinValue>,
+    /// Joins met, with the `If` that defines them.
+    pub(super) waiting: Vec<(Ref, Ref)>,
+    allocatable: [u32; 2],
+    preferred: [u32; 2],
+    chaos: Chaos,
+    random: u64,
+    /// Reloads for the path that a conditional jump takes; see [`Walk::divert`].
+    pad: Vec<MInst>,
+    diverting: bool,
+    pub(super) current: u32,
+    /// Pending moves: value, to, from.
+    pub(super) moves: Vec<(Ref, Reg, Reg)>,
+    pub(super) loads: Vec<(Ref, Reg, MInst)>,
+    pub(super) forward: Vec<(Option<(Ref, Reg)>, MInst)>,
+    pub(super) pushed: Vec<Ref>,
+    /// Inputs met that come in registers or on the stack.
+    params_met: Vec<Ref>,
+    /// The word of the frame that holds the context of a fallible evaluation.
+    pub(crate) context_slot: Option<u32>,
+    /// Where a failed evaluation leaves the function.
+    pub(crate) exit_label: Option<Label>,
+    /// Record notes for the checker.
+    pub(crate) recording: bool,
+    pub(crate) notes: Vec<Note>,
+}
+
+/// Pointers that the function is given besides its inputs. They are values like any other, numbered after the nodes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Hidden {
+    /// To the inputs.
+    Args = 0,
+    /// To the results.
+    Out = 1,
+    /// To the context of a fallible evaluation.
+    Context = 2,
+}
+
+/// How a function is entered, as far as the walk is concerned.
+pub(crate) struct Entry {
+    pub(crate) params_in_memory: bool,
+    pub(crate) allocatable: [u32; 2],
+    /// Registers to take first.
+    pub(crate) preferred: [u32; 2],
+    /// Words of stack that calls need for their arguments.
+    pub(crate) argument_words: u32,
+}
+
+impl Default for Walk {
+    fn default() -> Self {
+        Walk {
+            code: MCode::default(),
+            schedule: Schedule::default(),
+            loc: Vec::new(),
+            slot: Vec::new(),
+            owners: Owners { owner: [NONE; REGS], free: [0; 2] },
+            locked: [0; 2],
+            used: [0; 2],
+            stack_words: 0,
+            params_in_memory: false,
+            ready: Vec::new(),
+            next: Vec::new(),
+            spot: BODY,
+            frames: Vec::new(),
+            joins: Vec::new(),
+            waiting: Vec::new(),
+            allocatable: [0; 2],
+            preferred: [0; 2],
+            chaos: Chaos::default(),
+            random: 0,
+            pad: Vec::new(),
+            diverting: false,
+            current: NONE,
+            moves: Vec::new(),
+            loads: Vec::new(),
+            forward: Vec::new(),
+            pushed: Vec::new(),
+            params_met: Vec::new(),
+            context_slot: None,
+            exit_label: None,
+            recording: false,
+            notes: Vec::new(),
+        }
+    }
+}
+
+/// The index of a value's register class in two-element tables.
+#[inline]
+pub(super) fn class_of(ty: Type) -> usize {
+    usize::from(ty.is_float())
+}
+
+#[inline]
+pub(super) fn reg_at(class: usize, number: u32) -> Reg {
+    if class == 0 { Reg::gpr(number as u8) } else { Reg::vec(number as u8) }
+}
+
+#[inline]
+fn split(reg: Reg) -> (usize, u32) {
+    (usize::from(reg.class() == RegClass::Vec), u32::from(reg.number()))
+}
+
+impl Walk {
+    /// Starts on a function: forgets the last one, orders the nodes of this one.
+    pub(crate) fn begin(&mut self, func: &Func, entry: &Entry, chaos: Chaos) {
+        self.code.clear();
+        self.schedule.prepare(func);
+        let values = func.nodes.len() + 3;
+        self.loc.clear();
+        self.loc.resize(values, NO_REG);
+        self.slot.clear();
+        self.slot.resize(values, NONE);
+        self.next.clear();
+        self.next.resize(func.nodes.len(), NONE);
+        self.ready.clear();
+        self.ready.resize(self.schedule.spot_count(), NONE);
+        self.allocatable = [entry.allocatable[0] & chaos.registers[0], entry.allocatable[1] & chaos.registers[1]];
+        self.preferred = entry.preferred;
+        self.owners = Owners { owner: [NONE; REGS], free: self.allocatable };
+        self.locked = [0; 2];
+        self.used = [0; 2];
+        self.stack_words = entry.argument_words;
+        self.params_in_memory = entry.params_in_memory;
+        self.spot = BODY;
+        self.frames.clear();
+        self.joins.clear();
+        self.waiting.clear();
+        self.chaos = chaos;
+        self.random = chaos.seed;
+        self.pad.clear();
+        self.diverting = false;
+        self.current = NONE;
+        self.notes.clear();
+        self.params_met.clear();
+        self.context_slot = None;
+        self.exit_label = None;
+    }
+
+    /// Walks until everything that is wanted has been emitted. Results must have been placed (and released) before.
+    pub(crate) fn run<T: Target>(&mut self, target: &T, func: &Func) {
+        if let Some(last) = self.schedule.last_effect(0) {
+            self.release(last);
+        }
+        loop {
+            let head = self.ready[self.spot as usize];
+            if head != NONE {
+                self.ready[self.spot as usize] = self.next[head as usize];
+                self.take(target, func, Ref(head));
+            } else if self.frames.is_empty() {
+                break;
+            } else {
+                self.finish_arm(target, func);
+            }
+        }
+    }
+
+    /// Records a note for the checker; its place is filled in.
+    #[inline]
+    pub(super) fn note(&mut self, mut note: Note) {
+        if self.recording {
+            let here = self.code.body.len() as u32;
+            if let Note::Node { at, .. }
+            | Note::Move { at, .. }
+            | Note::Swap { at, .. }
+            | Note::Store { at, .. }
+            | Note::Rename { at, .. }
+            | Note::Arm { at } = &mut note
+            {
+                *at = here;
+            }
+            self.notes.push(note);
+        }
+    }
+
+    /// The value that stands for a pointer given to the function.
+    pub(crate) fn hidden(&self, func: &Func, which: Hidden) -> Ref {
+        Ref(func.nodes.len() as u32 + which as u32)
+    }
+
+    /// A label that is bound nowhere yet.
+    pub(crate) fn label(&mut self) -> Label {
+        self.code.labels += 1;
+        Label(self.code.labels - 1)
+    }
+
+    /// Emits an instruction that runs before everything emitted so far.
+    #[inline]
+    pub(crate) fn emit(&mut self, inst: MInst) {
+        self.code.body.push(inst);
+        self.code.origins.push(self.current);
+    }
+
+    /// Emits instructions, given in the order in which they run.
+    pub(crate) fn emit_all(&mut self, insts: &[MInst]) {
+        for inst in insts.iter().rev() {
+            self.emit(*inst);
+        }
+    }
+
+    /// Emits an instruction into the part that runs rarely; these are given in the order in which they run.
+    pub(crate) fn emit_end(&mut self, inst: MInst) {
+        self.code.end.push(inst);
+        self.code.end_origins.push(self.current);
+    }
+
+    /// Binds a label here.
+    pub(crate) fn bind(&mut self, label: Label) {
+        self.emit(bind(label));
+    }
+
+    /// One use of the value has been taken; after the last one the value itself is due.
+    pub(crate) fn release(&mut self, r: Ref) {
+        let left = &mut self.schedule.uses[r.index()];
+        *left -= 1;
+        if *left == 0 {
+            let spot = self.schedule.spot(r) as usize;
+            self.next[r.index()] = self.ready[spot];
+            self.ready[spot] = r.0;
+        }
+    }
+
+    /// How many uses have not been taken, the one at hand included.
+    pub(crate) fn uses(&self, r: Ref) -> u32 {
+        self.schedule.uses[r.index()]
+    }
+
+    /// Has the value neither register nor slot?
+    pub(crate) fn is_unplaced(&self, r: Ref) -> bool {
+        self.loc[r.index()] == NO_REG && self.slot[r.index()] == NONE
+    }
+
+    /// The value's register, if it has one.
+    pub(crate) fn reg_of(&self, r: Ref) -> Option<Reg> {
+        let loc = self.loc[r.index()];
+        (loc != NO_REG).then(|| reg_from(loc))
+    }
+
+    /// The slot that the value must be stored to, if it has one.
+    pub(crate) fn slot_of(&self, r: Ref) -> Option<u32> {
+        Some(self.slot[r.index()]).filter(|&s| s != NONE)
+    }
+
+    fn ty(&self, func: &Func, r: Ref) -> Type {
+        func.nodes.get(r.index()).map_or(Type::I64, |n| n.ty)
+    }
+
+    /// The value in a register, which stays reserved until the node is done.
+    pub(crate) fn use_reg<T: Target>(&mut self, target: &T, func: &Func, r: Ref) -> Reg {
+        self.use_reg_near(target, func, r, Reg::NONE)
+    }
+
+    /// The same, preferring `near` if the value has no register yet.
+    pub(crate) fn use_reg_near<T: Target>(&mut self, target: &T, func: &Func, r: Ref, near: Reg) -> Reg {
+        let reg = if let Some(reg) = self.reg_of(r) {
+            reg
+        } else {
+            let class = class_of(self.ty(func, r));
+            let reg = self.pick(target, func, class, near);
+            self.assign(r, reg);
+            reg
+        };
+        self.lock(reg);
+        self.note(Note::Use { value: r, reg });
+        reg
+    }
+
+    /// Gives a value that has no register this free one.
+    pub(crate) fn assign(&mut self, r: Ref, reg: Reg) {
+        let (class, number) = split(reg);
+        debug_assert!(self.owners.free[class] >> number & 1 == 1, "register is taken");
+        self.owners.free[class] &= !(1 << number);
+        self.owners.owner[reg.index()] = r.0;
+        self.loc[r.index()] = reg.index() as u8;
+        self.used[class] |= 1 << number;
+    }
+
+    pub(super) fn unassign(&mut self, r: Ref) {
+        let reg = reg_from(self.loc[r.index()]);
+        let (class, number) = split(reg);
+        self.owners.free[class] |= 1 << number & self.allocatable[class];
+        self.owners.owner[reg.index()] = NONE;
+        self.loc[r.index()] = NO_REG;
+    }
+
+    /// Reserves a register until the node is done.
+    pub(crate) fn lock(&mut self, reg: Reg) {
+        let (class, number) = split(reg);
+        self.locked[class] |= 1 << number;
+    }
+
+    /// Gives back a reservation, so that an operand may share the register.
+    pub(crate) fn unlock(&mut self, reg: Reg) {
+        let (class, number) = split(reg);
+        self.locked[class] &= !(1 << number);
+    }
+
+    /// Has no value this register?
+    pub(super) fn is_unowned(&self, reg: Reg) -> bool {
+        self.owners.owner[reg.index()] == NONE
+    }
+
+    /// Is the register neither owned nor reserved?
+    pub(crate) fn is_free(&self, reg: Reg) -> bool {
+        let (class, number) = split(reg);
+        (self.owners.free[class] & !self.locked[class]) >> number & 1 == 1
+    }
+
+    /// A register for use within this node.
+    pub(crate) fn temp<T: Target>(&mut self, target: &T, func: &Func, class: RegClass) -> Reg {
+        self.temp_of(target, func, usize::from(class == RegClass::Vec))
+    }
+
+    /// The same by index of the class.
+    pub(super) fn temp_of<T: Target>(&mut self, target: &T, func: &Func, class: usize) -> Reg {
+        let reg = self.pick(target, func, class, Reg::NONE);
+        self.lock(reg);
+        reg
+    }
+
+    /// A free register of the class, made free if need be.
+    fn pick<T: Target>(&mut self, target: &T, func: &Func, class: usize, near: Reg) -> Reg {
+        let free = self.owners.free[class] & !self.locked[class];
+        if self.chaos.seed != 0 {
+            if let Some(reg) = self.pick_at_random(target, func, class, free) {
+                return reg;
+            }
+        } else if near.is_some() && self.is_free(near) {
+            self.used[class] |= 1 << near.number();
+            return near;
+        }
+        let first = free & self.preferred[class];
+        let free = if first != 0 { first } else { free };
+        if free != 0 {
+            self.used[class] |= 1 << free.trailing_zeros();
+            return reg_at(class, free.trailing_zeros());
+        }
+        let reg = self.victim(func, class);
+        self.evict(target, func, reg);
+        reg
+    }
+
+    fn pick_at_random<T: Target>(&mut self, target: &T, func: &Func, class: usize, free: u32) -> Option<Reg> {
+        self.random = self.random.wrapping_mul(0x5851_f42d_4c95_7f2d).wrapping_add(0x1405_7b7e_f767_814f);
+        let mut choices = if self.random >> 60 == 0 { self.allocatable[class] & !self.locked[class] } else { free };
+        if choices == 0 {
+            return None;
+        }
+        for _ in 0..(self.random >> 33) % u64::from(choices.count_ones()) {
+            choices &= choices - 1;
+        }
+        let reg = reg_at(class, choices.trailing_zeros());
+        if !self.is_free(reg) {
+            self.evict(target, func, reg);
+        }
+        self.used[class] |= 1 << reg.number();
+        Some(reg)
+    }
+
+    /// The register whose value is cheapest to bring back: one that needs no store, else the oldest value.
+    fn victim(&self, func: &Func, class: usize) -> Reg {
+        let mut candidates = self.allocatable[class] & !self.locked[class];
+        debug_assert!(candidates != 0, "a node needs more registers than there are");
+        let (mut best, mut best_key) = (Reg::NONE, (true, NONE));
+        while candidates != 0 {
+            let reg = reg_at(class, candidates.trailing_zeros());
+            candidates &= candidates - 1;
+            let owner = self.owners.owner[reg.index()];
+            let stored = func.nodes.get(owner as usize).is_none_or(|n| {
+                n.op != Op::Const && !(n.op == Op::Param && self.params_in_memory)
+            });
+            if (stored, owner) < best_key || !best.is_some() {
+                (best, best_key) = (reg, (stored, owner));
+            }
+        }
+        best
+    }
+
+    /// Takes the register from its value; what runs later finds the value there again.
+    pub(crate) fn evict<T: Target>(&mut self, target: &T, func: &Func, reg: Reg) {
+        let r = Ref(self.owners.owner[reg.index()]);
+        debug_assert!(r != Ref::NONE);
+        let reload = self.reload(target, func, r, reg);
+        self.unassign(r);
+        if self.diverting {
+            self.pad.push(reload);
+        }
+        self.note(Note::Move { value: r, reg, at: 0 });
+        self.emit(reload);
+    }
+
+    /// Takes the register from its value, if it has one, keeping the value in another register if one is free
+    /// that is not in `clobbered`.
+    pub(crate) fn vacate<T: Target>(&mut self, target: &T, func: &Func, reg: Reg, clobbered: [u32; 2]) {
+        let owner = Ref(self.owners.owner[reg.index()]);
+        let (class, _) = split(reg);
+        if owner != Ref::NONE {
+            let free = self.owners.free[class] & !self.locked[class] & !clobbered[class];
+            let worthwhile = func.nodes.get(owner.index()).is_none_or(|n| n.op != Op::Const);
+            if free != 0 && worthwhile && self.slot[owner.index()] == NONE {
+                let other = reg_at(class, free.trailing_zeros());
+                self.unassign(owner);
+                self.assign(owner, other);
+                let copy = target.copy(reg, other);
+                self.note(Note::Move { value: owner, reg, at: 0 });
+                self.emit(copy);
+            } else {
+                self.evict(target, func, reg);
+            }
+        }
+        self.used[class] |= 1 << reg.number();
+        self.lock(reg);
+    }
+
+    /// Makes every register in the mask free, keeping values in registers outside `clobbered` where there are any.
+    pub(crate) fn vacate_all<T: Target>(&mut self, target: &T, func: &Func, class: usize, mask: u32, clobbered: [u32; 2]) {
+        let mut taken = mask & !self.owners.free[class];
+        while taken != 0 {
+            let reg = reg_at(class, taken.trailing_zeros());
+            taken &= taken - 1;
+            if !self.is_unowned(reg) {
+                self.vacate(target, func, reg, clobbered);
+            }
+        }
+        self.used[class] |= mask;
+    }
+
+    /// Gives back all reservations.
+    pub(crate) fn unlock_all(&mut self) {
+        self.locked = [0; 2];
+    }
+
+    /// May a value be given this register, although it is reserved?
+    pub(crate) fn can_own(&self, reg: Reg) -> bool {
+        let (class, number) = split(reg);
+        self.owners.free[class] >> number & 1 == 1
+    }
+
+    /// Gives the register to an operand of the node at hand.
+    pub(crate) fn assign_used(&mut self, r: Ref, reg: Reg) {
+        self.assign(r, reg);
+        self.note(Note::Use { value: r, reg });
+    }
+
+    /// Inputs that something wants, for a function that is given them in registers and on the stack.
+    pub(crate) fn params_met(&self) -> &[Ref] {
+        &self.params_met
+    }
+
+    /// Emits a store of a value that arrives in `reg`.
+    pub(crate) fn emit_store<T: Target>(&mut self, target: &T, value: Ref, to: Address, slot: u32, ty: Type, reg: Reg) {
+        self.note(Note::Store { value, reg, slot, at: 0 });
+        self.emit(target.store(to, ty, reg));
+    }
+
+    /// Emits a load of a value into `reg`.
+    pub(crate) fn emit_load(&mut self, value: Ref, reg: Reg, load: MInst) {
+        self.note(Note::Move { value, reg, at: 0 });
+        self.emit(load);
+    }
+
+    /// The instruction that brings a value back to `reg` from where it is when it has no register.
+    pub(super) fn reload<T: Target>(&mut self, target: &T, func: &Func, r: Ref, reg: Reg) -> MInst {
+        if let Some(node) = func.nodes.get(r.index()) {
+            if node.op == Op::Const {
+                return target.constant(&mut self.code.pool, reg, node.ty, node.const_bits());
+            }
+            if node.op == Op::Param && self.params_in_memory && self.slot[r.index()] == NONE {
+                let args = self.loc[self.hidden(func, Hidden::Args).index()];
+                if args != NO_REG {
+                    let from = Address { mode: 1, base: reg_from(args), disp: 8 * node.a as i32 };
+                    return target.load(reg, node.ty, from);
+                }
+            }
+        }
+        let slot = self.slot_for(r);
+        target.load(reg, self.ty(func, r), stack::<T>(slot))
+    }
+
+    fn slot_for(&mut self, r: Ref) -> u32 {
+        if self.slot[r.index()] == NONE {
+            self.slot[r.index()] = self.stack_words;
+            self.stack_words += 1;
+        }
+        self.slot[r.index()]
+    }
+
+    /// The value in a register, or in memory if that is where it is anyway.
+    pub(crate) fn use_rm<T: Target>(&mut self, target: &T, func: &Func, r: Ref) -> Rm {
+        if self.loc[r.index()] == NO_REG && self.chaos.seed & 1 == 0 {
+            let node = func.node(r);
+            if node.op == Op::Const {
+                return Rm::Mem(self.pool_word(node.const_bits()));
+            }
+            if self.slot[r.index()] != NONE {
+                self.note(Note::UseSlot { value: r, slot: self.slot[r.index()] });
+                return Rm::Mem(stack::<T>(self.slot[r.index()]));
+            }
+            if node.op == Op::Param && self.params_in_memory && self.uses(r) == 1 {
+                let base = self.use_reg(target, func, self.hidden(func, Hidden::Args));
+                return Rm::Mem(Address { mode: 1, base, disp: 8 * node.a as i32 });
+            }
+        }
+        Rm::Reg(self.use_reg(target, func, r))
+    }
+
+    /// The address of a constant of up to eight bytes.
+    pub(crate) fn pool_word(&mut self, bits: u64) -> Address {
+        Address { mode: Mem::Pool as u8, base: Reg::NONE, disp: self.code.pool.add(&bits.to_le_bytes()) }
+    }
+
+    /// The address of sixteen bytes that repeat `bits`.
+    pub(crate) fn pool_pair(&mut self, bits: u64) -> Address {
+        Address { mode: Mem::Pool as u8, base: Reg::NONE, disp: self.code.pool.splat(bits, 8, 16) }
+    }
+
+    /// The register that the node must leave its value in. It stays reserved; see [`Walk::unlock`].
+    pub(crate) fn def<T: Target>(&mut self, target: &T, func: &Func, r: Ref) -> Reg {
+        let ty = func.ty(r);
+        let reg = match self.reg_of(r) {
+            Some(reg) => {
+                self.unassign(r);
+                reg
+            }
+            None => self.pick(target, func, class_of(ty), Reg::NONE),
+        };
+        self.lock(reg);
+        self.store_to_slot(target, r, ty, reg);
+        self.note(Note::Def { reg });
+        reg
+    }
+
+    fn store_to_slot<T: Target>(&mut self, target: &T, r: Ref, ty: Type, reg: Reg) {
+        let slot = self.slot[r.index()];
+        if slot != NONE {
+            self.note(Note::Store { value: r, reg, slot, at: 0 });
+            self.emit(target.store(stack::<T>(slot), ty, reg));
+        }
+    }
+
+    /// From here on, reloads are also wanted on the path that the next conditional jump takes.
+    pub(crate) fn divert(&mut self) {
+        self.diverting = true;
+        self.pad.clear();
+    }
+
+    /// The label that the conditional jump must go to in order to get to `label`.
+    pub(crate) fn diverted<T: Target>(&mut self, target: &T, label: Label) -> Label {
+        self.diverting = false;
+        if self.pad.is_empty() {
+            return label;
+        }
+        let pad = self.label();
+        self.emit_end(bind(pad));
+        while let Some(reload) = self.pad.pop() {
+            self.emit_end(reload);
+        }
+        self.emit_end(target.jump(label));
+        pad
+    }
+
+    /// Takes one node whose uses have all been taken.
+    fn take<T: Target>(&mut self, target: &T, func: &Func, r: Ref) {
+        let node = *func.node(r);
+        self.current = r.0;
+        self.note(Note::Node { r, at: 0 });
+        match node.op {
+            Op::Param if !self.params_in_memory => {
+                self.params_met.push(r);
+                return;
+            }
+            Op::Param => {
+                if !self.is_unplaced(r) {
+                    let reg = self.def(target, func, r);
+                    let base = self.use_reg(target, func, self.hidden(func, Hidden::Args));
+                    self.emit(target.load(reg, node.ty, Address { mode: 1, base, disp: 8 * node.a as i32 }));
+                }
+            }
+            Op::Const => {
+                if !self.is_unplaced(r) {
+                    let reg = self.def(target, func, r);
+                    let load = target.constant(&mut self.code.pool, reg, node.ty, node.const_bits());
+                    self.emit(load);
+                }
+            }
+            Op::Join => {
+                self.waiting.push((Ref(node.a), r));
+                self.release(Ref(node.a));
+                return;
+            }
+            Op::If => return self.start_if(target, func, r, &node),
+            Op::Select => {
+                if let Some(spots) = self.schedule.arms(r) {
+                    self.push_join(func, r, Ref(node.b), Ref(node.c));
+                    self.start_branch(target, func, r, Ref(node.a), 1, spots, None);
+                    return;
+                }
+                self.lower_wanted(target, func, r, node);
+            }
+            _ => self.lower_wanted(target, func, r, node),
+        }
+        self.locked = [0; 2];
+        self.release_operands(func, r, &node);
+    }
+}
+
+/// The register with this index.
+#[inline]
+pub(super) fn reg_from(index: u8) -> Reg {
+    reg_at(usize::from(index >= 32), u32::from(index & 31))
+}
+
+/// A word of the stack frame.
+pub(super) fn stack<T: Target>(word: u32) -> Address {
+    Address { mode: 1, base: T::STACK, disp: 8 * word as i32 }
+}
+
+fn bind(label: Label) -> MInst {
+    MInst { imm: label.0 as i32, ..MInst::new(Inst::BIND) }
+}

@@ -1,0 +1,312 @@
+//! Tests of the reader: shapes of trees, repairs, hostile input, linear time, no stack.
+
+use super::*;
+use std::time::{Duration, Instant};
+
+fn front() -> FrontEnd {
+    FrontEnd::new(["sin", "log", "max", "fact"].into_iter())
+}
+
+fn tree(source: &str) -> String {
+    let mut front = front();
+    front.parse(source, Limits::default());
+    let all = front.sink.take();
+    assert!(all.is_empty(), "{source}: {all:?}");
+    front.ast.dump(&front.symbols)
+}
+
+fn problems(source: &str) -> Vec<Diagnostic> {
+    let mut front = front();
+    front.parse(source, Limits::default());
+    front.sink.take()
+}
+
+#[test]
+fn trees() {
+    #[rustfmt::skip]
+    let table = [
+        ("1+2*3", "(+ 1 (* 2 3))"), ("(1+2)*3", "(* (+ 1 2) 3)"), ("a-b-c", "(- (- a b) c)"),
+        ("-x^2", "(- (^ x 2))"), ("2^-1", "(^ 2 (- 1))"), ("2^3^2", "(^ 2 (^ 3 2))"), ("2**3", "(^ 2 3)"),
+        ("2^-x^2", "(^ 2 (- (^ x 2)))"), ("2^-x*y", "(* (^ 2 (- x)) y)"), ("-a*b", "(* (- a) b)"),
+        ("a/b//c%d", "(% (// (/ a b) c) d)"), ("~a<<b+c", "(<< (~ a) (+ b c))"), ("a|b&c", "(| a (& b c))"),
+        ("a&b == c|d", "(== (& a b) (| c d))"), ("not a == b", "(not (== a b))"), ("!a == b", "(== (not a) b)"),
+        ("a or b and not c", "(or a (and b (not c)))"), ("a||b&&c", "(or a (and b c))"),
+        ("0<x<1", "(chain 0 x < 1 <)"), ("a<b<=c!=d", "(chain a b < c <= d !=)"), ("(a<b)<c", "(< (< a b) c)"),
+        ("a ≤ b", "(<= a b)"), ("a<b and c<d", "(and (< a b) (< c d))"),
+        ("c?a:b", "(if c a b)"), ("a?b:c?d:e", "(if a b (if c d e))"), ("a?b?c:d:e", "(if a (if b c d) e)"),
+        ("x<1?a+1:b+1", "(if (< x 1) (+ a 1) (+ b 1))"), ("(a?b:c)?d:e", "(if (if a b c) d e)"),
+        ("if(c,a,b)", "(if c a b)"), ("where(c,a,b)", "(if c a b)"), ("if(c,a,b)+1", "(+ (if c a b) 1)"),
+        ("if c {a} else {b}", "(if c a b)"), ("if (c) {a} else {b}", "(if c a b)"), ("if (c) and d {a} else {b}", "(if (and c d) a b)"),
+        ("if c {a}\nelse if d {b}\n else {e} + 1", "(+ (if c a (if d b e)) 1)"),
+        ("if c {let t=a; t} else {b}", "(if c (block (let t a) t) b)"),
+        ("if c {\n let t=a\n t\n} else {\n b\n}", "(if c (block (let t a) t) b)"),
+        ("if c {a} else {let t=b\nt*t}", "(if c a (block (let t b) (* t t)))"),
+        ("if a {b} else if c {let t=1;t} else {d}", "(if a b (if c (block (let t 1) t) d))"),
+        ("if (a, b, c) + 1", "(+ (if a b c) 1)"),
+        ("max(a,b+1,c)", "(max a (+ b 1) c)"), ("f()", "(f)"), ("f(g(x),y)", "(f (g x) y)"), ("var(x)", "(var x)"),
+        ("let a=1; let b=a+1\na*b", "(let a 1) (let b (+ a 1)) (* a b)"),
+        ("let a =\n 1 +\n 2\n\n a", "(let a (+ 1 2)) a"), ("(a\n+b)", "(+ a b)"), ("max(a\n,b)", "(max a b)"),
+        ("|x: f64, n: i32| x*n", "(* x n)"), ("|| 3", "3"), ("|x|\nx", "x"), ("\u{feff}x", "x"),
+        ("`any column` + 1", "(+ any column 1)"), ("π*r # area", "(* π r)"), ("x # c\n", "x"), (";;x;;", "x"),
+        ("7//2 # not a comment", "(// 7 2)"), ("- -x", "(- (- x))"), ("+x", "(+ x)"), ("größe", "größe"), ("∞", "∞"),
+        ("0xff + 0b101 + 0o17 + 1_000", "(+ (+ (+ 255 5) 15) 1000)"), ("1f32 + 2i64", "(+ 1f32 2i64)"),
+        (".5 + 5. + 1e3 + 1E-3 + 1.5", "(+ (+ (+ (+ 0.5 5.0) 1000.0) 0.001) 1.5)"), ("2.5f32", "2.5f32"),
+        ("1_0.2_5e1_0", "102500000000.0"), ("18446744073709551615", "18446744073709551615"),
+        ("18446744073709551616", "1.8446744073709552e19"), ("0xffff_ffff", "4294967295"),
+    ];
+    for (source, expected) in table {
+        assert_eq!(tree(source), format!("(program {expected})"), "{source}");
+    }
+}
+
+#[test]
+fn numbers_are_correctly_rounded() {
+    let mut front = front();
+    #[rustfmt::skip]
+    let table = ["0.1", "123456789012345678", "9007199254740993", "9007199254740992.5", "1e22", "1e23", "1.7976931348623157e308",
+        "2.2250738585072011e-308", "5e-324", "0.30000000000000004", "3.14159265358979323846264338327950288", "8.5e-22",
+        "0.000000000000000000000000000000123", "100000000000000000000000", "1e-5", "179769313486231580793e288", "0e999", "1.e5", ".5e1"];
+    for text in table {
+        front.parse(text, Limits::default());
+        assert!(front.sink.take().is_empty(), "{text}");
+        assert_eq!(front.ast.literals[0].value.to_bits(), text.parse::<f64>().unwrap().to_bits(), "{text}");
+    }
+}
+
+/// Source, code, the text under the span, a part of the help, the source after the repair.
+#[rustfmt::skip]
+const PROBLEMS: &[(&str, &str, &str, &str, &str)] = &[
+    ("", "empty", "", "", ""), ("  # nothing", "empty", "", "", ""), ("let a = 1", "empty/result", "", "last line", ""),
+    ("2x", "syntax/juxtaposition", "x", "`2*x`", "2*x"), ("2(x+1)", "syntax/juxtaposition", "(", "a*b", "2*(x+1)"),
+    ("(a)(b)", "syntax/juxtaposition", "(", "a*b", "(a)*(b)"), ("a b", "syntax/juxtaposition", "b", "", ""),
+    ("a xor b", "syntax/juxtaposition", "xor", "xor(a, b)", ""),
+    ("a = b", "syntax/equals", "=", "==", "a == b"), ("a>0 & b>0", "type/and", "&", "`and`", "a>0 and b>0"),
+    ("a>0 | b>0", "type/and", "|", "`or`", "a>0 or b>0"),
+    ("(a+b", "unclosed", "(", "", "(a+b)"), ("f(a", "unclosed", "f(", "", "f(a)"), ("f(a,", "unclosed", "f(", "", ""),
+    ("1+(2*(3+4)", "unclosed", "(", "", "1+(2*(3+4))"), ("a)", "syntax/unmatched", ")", "", ""), ("(a]", "syntax/unmatched", "]", "", "(a)"),
+    ("a}", "syntax/unmatched", "}", "", ""), ("()", "syntax/operand", "()", "", ""), ("a +", "syntax/operand", "", "", ""),
+    ("* a", "syntax/operand", "*", "", ""), ("a + * b", "syntax/operand", "*", "", ""), ("f(a,,b)", "syntax/operand", ",", "", ""),
+    ("50%", "syntax/operand", "", "per cent", ""), ("50% * x", "syntax/operand", "*", "per cent", ""),
+    ("c ? a", "syntax/ternary", "", "c ? a : b", ""), ("a : b", "syntax/colon", ":", "", ""), ("3,5", "syntax/comma", ",", "point", "3.5"),
+    ("f(a; b)", "syntax/comma", ";", "", "f(a, b)"), ("if(c, a)", "arity", "if(c, a)", "if(condition", ""), ("if(c)", "arity", "if(c)", "", ""),
+    ("where(a,b,c,d)", "arity", "where(a,b,c,d)", "", ""), ("if c {a}", "syntax/else", "}", "", ""), ("if c {a} else b", "syntax/else", "b", "", ""),
+    ("if c", "syntax/if", "", "if c {", ""), ("if c {} else {b}", "empty/result", "{}", "last line", ""), ("if c {a} else {b", "unclosed", "{", "", "if c {a} else {b }"),
+    ("a\nb", "syntax/not-last", "a", "let name", ""), ("a\n+ b", "syntax/not-last", "a", "end the line", ""),
+    ("let = 3; 1", "syntax/let", "=", "", ""), ("let x 3; x", "syntax/let", "3", "", ""), ("let f(x) = x; 1", "syntax/let", "(", "fn name", ""),
+    ("let x == 3; x", "syntax/let", "==", "", "let x = 3; x"), ("let for = 3; 1", "syntax/let", "for", "back-ticks", ""), ("a let b = 1; b", "syntax/separator", "let", "", "a ; let b = 1; b"),
+    ("n!", "syntax/operator", "!", "fact(n)", ""), ("a[1]", "syntax/operator", "[", "", ""), ("a <> b", "syntax/operator", "<>", "", "a != b"),
+    ("[1,2]", "unsupported", "[", "", ""), ("x.y", "syntax/point", ".", "", ""), ("and", "syntax/operand", "and", "", ""), ("else", "syntax/operand", "else", "back-ticks", ""),
+    ("fn f(x) = x; f(1)", "unsupported", "fn", "", ""), ("var a = 1; a", "unsupported", "var", "", ""), ("for k in 1..3 { a = k }\n 1", "unsupported", "for", "", ""),
+    ("sum(k for k in 1..3)", "unsupported", "for", "", ""), ("{ a: 1, b: 2 }", "unsupported", "{", "", ""), ("1..5", "unsupported", "..", "", ""),
+    ("1e999", "number/too-large", "1e999", "inf", ""), ("1e-999", "number/underflow", "1e-999", "", ""), ("1e", "number/exponent", "1e", "2*e", ""), ("1e+", "number/exponent", "1e+", "", ""),
+    ("0x", "number/digits", "0x", "", ""), ("0b12", "number/digits", "2", "", ""), ("0o8", "number/digits", "8", "", ""), ("1.2.3", "number", "1.2.3", "", ""),
+    ("0x1ffffffffffffffff", "number/too-large", "0x1ffffffffffffffff", "", ""),
+    ("a\0b", "char/nul", "\0", "", "ab"), ("a\u{202e}", "char/bidi", "\u{202e}", "look like", "a"), ("a\u{feff}", "char/bom", "\u{feff}", "", "a"), ("a\u{7}", "char/control", "\u{7}", "", "a"),
+    ("a×b", "char/look-alike", "×", "", "a*b"), ("a − b", "char/look-alike", "−", "", "a - b"), ("a⁄b", "char/look-alike", "⁄", "", "a/b"), ("a＋b", "char/look-alike", "＋", "", "a+b"),
+    ("“a”", "char/look-alike", "“", "back-ticks", ""), ("'a'", "char/look-alike", "'", "back-ticks", ""), ("а + 1", "char/look-alike", "а", "Latin", "a + 1"), ("cоs(x)", "char/look-alike", "cоs", "Latin", "cos(x)"),
+    ("x²", "char/look-alike", "²", "", "x^2"), ("٣", "char/digit", "٣", "", "3"), ("３", "char/digit", "３", "", "3"), ("a\u{a0}+ b", "char/look-alike", "\u{a0}", "", "a + b"),
+    ("cafe\u{301}", "char/not-normal", "cafe\u{301}", "another name", "café"), ("😀", "char", "😀", "", ""), ("`a", "unclosed/name", "`", "", ""), ("``", "syntax/name", "``", "", ""), ("$a", "char", "$", "", "a"),
+    ("|x: f46| x", "type/unknown", "f46", "i32", ""), ("|x: f64 x", "syntax/signature", "x", "", ""), ("f(a", "unclosed", "f(", "", "f(a)"), ("(c ? a)", "syntax/ternary", ")", "", ""),
+    ("max(a, (b, c)", "syntax/comma", ",", "", ""),
+];
+
+#[test]
+fn every_problem_has_code_place_help_and_repair() {
+    for &(source, code, under, help, repaired) in PROBLEMS {
+        let all = problems(source);
+        let d = all.first().unwrap_or_else(|| panic!("{source:?}: nothing reported"));
+        let Some(d) = all.iter().find(|d| d.code == code) else { panic!("{source:?}: {d:?}") };
+        assert_eq!(d.span.text(source), under, "{source:?}: {d:?}");
+        assert!(d.help.as_deref().unwrap_or("").contains(help), "{source:?}: {d:?}");
+        if !repaired.is_empty() {
+            let fix = d.fix.as_ref().unwrap_or_else(|| panic!("{source:?}: no repair"));
+            let mut text = source.to_owned();
+            text.replace_range(fix.span.start as usize..fix.span.end as usize, &fix.replacement);
+            assert_eq!(text, repaired, "{source:?}");
+        }
+        well_formed(source, &all);
+    }
+}
+
+/// What holds for the diagnostics of any text.
+fn well_formed(source: &str, all: &[Diagnostic]) {
+    for d in all {
+        let root = d.code.split('/').next().unwrap();
+        assert!(crate::span::CODES.contains(&root), "{}", d.code);
+        assert!(d.message.len() < 500 && !d.message.chars().any(char::is_control), "{d:?}");
+        assert!(d.span.start <= d.span.end && d.span.end as usize <= source.len(), "{d:?}");
+        assert!(source.is_char_boundary(d.span.start as usize) && source.is_char_boundary(d.span.end as usize), "{source:?} {d:?}");
+        let text = d.render_plain(source);
+        assert!(!text.chars().any(|c| c.is_control() && c != '\n'), "{text}");
+    }
+}
+
+/// The tree is in post-order, every subtree a contiguous range, the last node the program.
+fn valid(ast: &ast::Ast) {
+    let last = ast.nodes.last().expect("a program");
+    assert_eq!((last.kind, last.first), (ast::Kind::Program, 0));
+    let mut covered = 0usize;
+    for (i, node) in ast.nodes.iter().enumerate() {
+        assert!(node.first as usize <= i && node.start <= node.end, "{node:?}");
+        let children = ast.children_reversed(i as u32);
+        let mut expected = i as u32;
+        for child in children {
+            assert_eq!(child + 1, expected);
+            expected = ast.nodes[child as usize].first;
+            covered += 1;
+        }
+        assert_eq!(expected, node.first, "{i} {node:?}");
+    }
+    assert_eq!(covered + 1, ast.nodes.len(), "every node but the last has one parent");
+}
+
+#[test]
+fn any_tokens_in_any_order() {
+    // All sequences of up to 3 of these, and a great number of longer ones.
+    #[rustfmt::skip]
+    let words = ["a", "1", "+", "-", "not ", "^", "<", "&", "(", ")", "[", "]", "{", "}", ",", ";", "\n", "?", ":", "=", "if", "if(",
+        " else ", "let ", "f(", "..", "and ", "|", "!", "for ", "fn ", "where(", "`b`", "×", "var(", "%"];
+    let mut front = front();
+    let mut check = |source: &str| {
+        front.parse(source, Limits::default());
+        valid(&front.ast);
+        well_formed(source, &front.sink.take());
+    };
+    let n = words.len();
+    for i in 0..n * n * n {
+        check(&[words[i % n], words[i / n % n], words[i / n / n]].join(" "));
+    }
+    let mut state = 1u64;
+    for _ in 0..30_000 {
+        let mut source = String::new();
+        for _ in 0..state % 23 {
+            state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+            source.push_str(words[(state >> 33) as usize % n]);
+        }
+        state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407) >> 1;
+        check(&source);
+    }
+}
+
+type Generator = (&'static str, fn(usize) -> String);
+
+/// Texts of about n parts, of every shape that once made somebody's parser quadratic or overflow its stack.
+#[rustfmt::skip]
+const GENERATORS: &[Generator] = &[
+    ("flat sum", |n| vec!["x"; n].join("+")),
+    ("parentheses", |n| "(".repeat(n) + "x" + &")".repeat(n)),
+    ("unary chain", |n| "-".repeat(n) + "x"),
+    ("not chain", |n| "not ".repeat(n) + "x"),
+    ("powers", |n| vec!["x"; n].join("^")),
+    ("calls", |n| "sin(".repeat(n) + "x" + &")".repeat(n)),
+    ("ifs", |n| "if(c,".repeat(n) + "x" + &",1)".repeat(n)),
+    ("ifs in conditions", |n| "if(".repeat(n) + "x>0" + &",1,2)>0".repeat(n)),
+    ("ternaries", |n| "c?x:".repeat(n) + "x"),
+    ("left ternaries", |n| "(".repeat(n) + "c" + &"?1:2)>0".repeat(n)),
+    ("else if", |n| "if c {x} else ".repeat(n) + "if c {x} else {y}"),
+    ("nested blocks", |n| "if c { let a = 1; ".repeat(n) + "x" + &" } else { 1 }".repeat(n)),
+    ("lets", |n| (0..n).map(|i| format!("let a{} = a{} + a{0};", i + 1, i)).collect::<String>() + "a0"),
+    ("untyped lets", |n| "let a0 = 1;".to_owned() + &(0..n).map(|i| format!("let a{} = a{} + a{0};", i + 1, i)).collect::<String>() + "x + a" + &n.to_string()),
+    ("names", |n| (0..n).map(|i| format!("name{i}")).collect::<Vec<_>>().join("+")),
+    ("unknown functions", |n| (0..n).map(|i| format!("unknown{i}(x)")).collect::<Vec<_>>().join("+")),
+    ("unclosed", |n| "(".repeat(n)),
+    ("unclosed calls", |n| "f(".repeat(n)),
+    ("unclosed blocks", |n| "if c {".repeat(n)),
+    ("unopened", |n| ")".repeat(n)),
+    ("errors", |n| "a b = × ".repeat(n)),
+    ("mixed brackets", |n| "([{".repeat(n) + &")]}".repeat(n)),
+    ("comment", |n| "x #".to_owned() + &"y".repeat(n)),
+    ("comments", |n| "# x\n".repeat(n) + "x"),
+    ("lines", |n| "x\n".repeat(n)),
+    ("comparisons", |n| vec!["x"; n].join("<")),
+    ("arguments", |n| "max(".to_owned() + &vec!["x"; n.min(60_000)].join(",") + ")"),
+    ("digits", |n| "1".repeat(n)),
+    ("right-deep", |n| "x*(y+".repeat(n) + "x" + &")".repeat(n)),
+    ("statements", |n| "fn f(x) = {".repeat(n)),
+    ("several results", |n| "{a:".repeat(n)),
+];
+
+/// The smallest of some timings of `f`.
+fn fastest(mut f: impl FnMut()) -> Duration {
+    let one = |f: &mut dyn FnMut()| {
+        let start = Instant::now();
+        f();
+        start.elapsed()
+    };
+    (0..2).map(|_| one(&mut f)).min().unwrap_or_default()
+}
+
+#[test]
+fn time_is_linear() {
+    let mut front = front();
+    for (name, make) in GENERATORS {
+        let n = 100_000;
+        let (short, long) = (make(n), make(2 * n));
+        let mut ratio = f64::INFINITY;
+        // A busy machine is given a second, third and fourth chance; a quadratic parser fails them all.
+        for _ in 0..4 {
+            let mut time = |s: &str| {
+                fastest(|| {
+                    front.parse(s, Limits::default());
+                    front.sink.take();
+                })
+            };
+            let (a, b) = (time(&short), time(&long));
+            ratio = ratio.min((b.as_secs_f64() + 1e-4) / (a.as_secs_f64() + 1e-4));
+            if ratio < 2.5 {
+                break;
+            }
+        }
+        assert!(ratio < 2.5, "{name}: time(2n)/time(n) = {ratio:.2}");
+    }
+}
+
+#[test]
+fn a_million_deep_on_a_small_stack() {
+    let run = || {
+        let mut front = front();
+        for (name, make) in GENERATORS {
+            let source = make(1_000_000);
+            front.parse(&source, Limits::default());
+            let all = front.sink.take();
+            well_formed(&source, &all);
+            assert!(front.ast.nodes.len() <= 16_000_000, "{name}");
+            let copy = front.ast.clone();
+            drop(copy);
+        }
+    };
+    std::thread::Builder::new().stack_size(64 << 10).spawn(run).unwrap().join().unwrap();
+}
+
+#[test]
+fn limits_are_errors() {
+    let code = |source: &str, limits: Limits| {
+        let mut front = front();
+        front.parse(source, limits);
+        valid(&front.ast);
+        front.sink.take().first().map(|d| d.code)
+    };
+    let limits = Limits { nesting: 10, nodes: 100, source_bytes: 1000 };
+    assert_eq!(code(&("(".repeat(10) + "x" + &")".repeat(10)), limits), None);
+    assert_eq!(code(&("(".repeat(11) + "x" + &")".repeat(11)), limits), Some("limit/nesting"));
+    assert_eq!(code(&vec!["x"; 51].join("+"), limits), Some("limit/nodes"));
+    assert_eq!(code(&" ".repeat(1001), limits), Some("limit/source"));
+    assert_eq!(code(&format!("max({})", vec!["x"; 70_000].join(",")), Limits::default()), Some("limit/arguments"));
+    assert_eq!(problems(&"a b ".repeat(100)).len(), DIAGNOSTICS + 1);
+    let bad = utf8(b"ab\xff").unwrap_err();
+    assert_eq!((bad.code, bad.span), ("utf8", Span::new(2, 3)));
+}
+
+/// `cargo test --release -p kiln parse_speed -- --ignored --nocapture` prints nanoseconds per formula.
+#[test]
+#[ignore = "a measurement, not a check"]
+fn parse_speed() {
+    let mut front = front();
+    for source in ["(x+5)*3", "exp(-x*x/2)/sqrt(2*pi)", "12742*asin(sqrt(sin((c-a)/2)^2+cos(a)*cos(c)*sin((d-b)/2)^2))",
+        "sin(x*1.7+y*2.3)*0.5+sin(x*3.1-y*4.7)*0.25+sin(x*6.3+y*9.1)*0.125",
+        "1+x*(2-x*(3+x*(4-x*(5+x*(6-x*(7+x*(8-x*(9+x*(10-x*11)))))))))"] {
+        let rounds = 20_000;
+        let time = fastest(|| (0..rounds).for_each(|_| front.parse(source, Limits::default())));
+        println!("{:7.1} ns  {} nodes  {source}", time.as_secs_f64() * 1e9 / f64::from(rounds), front.ast.nodes.len());
+    }
+}
