@@ -114,6 +114,7 @@ impl Compiler {
             optimise,
             node_limit: request.limits.nodes,
             trace,
+            contract: request.level >= Level::V3,
         });
         self.resolve(source, request);
         let failed = self.front.sink.has_errors();
