@@ -7,7 +7,7 @@
 
 #![forbid(unsafe_code)]
 
-use super::walk::{Frame, JoinValue, NO_REG, NONE, Note, Owners, REGS, Target, Walk, class_of, reg_from, stack};
+use super::walk::{Frame, Hidden, JoinValue, NO_REG, NONE, Note, Owners, REGS, Target, Walk, class_of, reg_from, stack};
 use super::{MInst, Reg};
 use crate::ir::{Func, Node, Ref};
 use crate::ops::Op;
@@ -206,6 +206,9 @@ impl Walk {
                 self.assign(r, reg_from(i as u8));
             }
         }
+        // Loads run after the moves: the base of inputs in memory can serve them only where it stays in place.
+        let args = self.hidden(func, Hidden::Args);
+        self.args_in_place = self.reg_of(args).is_some_and(|reg| then.owner[reg.index()] == args.0);
         for i in 0..REGS {
             let r = Ref(then.owner[i]);
             let reg = reg_from(i as u8);
@@ -225,6 +228,7 @@ impl Walk {
             let from = reg_from(self.loc[r.index()]);
             self.moves.push((r, reg, from));
         }
+        self.args_in_place = true;
         self.flush_moves(target);
     }
 
