@@ -53,8 +53,11 @@ pub(crate) struct Builder {
     pub(crate) overflowed: bool,
     /// Set when a chain of rules was cut off: a defect of the rule table, which costs speed but no correctness.
     pub(crate) fuel_ran_out: bool,
-    /// Open-addressing table of node numbers + 1; its length is a power of two.
-    table: Vec<u32>,
+    /// Open-addressing table; its length is a power of two. The low half of an entry is a node number + 1, the high
+    /// half the node's hash: other nodes are told apart, and the table is doubled, without a look at the nodes.
+    table: Vec<u64>,
+    /// The memory of the table before it grew.
+    spare_table: Vec<u64>,
     seed: u64,
     span: Span,
     region: u16,
@@ -84,6 +87,7 @@ impl Default for Builder {
             overflowed: false,
             fuel_ran_out: false,
             table: Vec::new(),
+            spare_table: Vec::new(),
             // Results do not depend on the seed; hostile formulas cannot aim at collisions.
             seed: std::hash::RandomState::new().hash_one(0u8) | 1,
             span: Span::default(),
@@ -415,20 +419,24 @@ impl Builder {
     /// The node equal to `node`: an old one or a new one.
     fn intern(&mut self, node: Node) -> Ref {
         let mask = self.table.len() - 1;
-        let mut at = self.hash(&node) as usize & mask;
+        let hash = self.hash(&node) >> 32;
+        let mut at = hash as usize & mask;
         loop {
             let entry = self.table[at];
             if entry == 0 {
                 break;
             }
-            let old = &self.func.nodes[entry as usize - 1];
-            if *old == node || (node.op == Op::Call && self.same_call(old, &node)) {
-                return Ref(entry - 1);
+            if entry >> 32 == hash {
+                let r = Ref(entry as u32 - 1);
+                let old = self.func.node(r);
+                if *old == node || (node.op == Op::Call && self.same_call(old, &node)) {
+                    return r;
+                }
             }
             at = (at + 1) & mask;
         }
         let r = self.push(node);
-        self.table[at] = r.0 + 1;
+        self.table[at] = hash << 32 | u64::from(r.0 + 1);
         if self.func.nodes.len() * 2 > self.table.len() {
             self.grow();
         }
@@ -468,19 +476,18 @@ impl Builder {
 
     /// Doubles the table.
     fn grow(&mut self) {
-        let size = self.table.len() * 2;
+        let old = std::mem::take(&mut self.table);
+        let size = old.len() * 2;
+        self.table = std::mem::take(&mut self.spare_table);
         self.table.clear();
         self.table.resize(size, 0);
-        for i in 0..self.func.nodes.len() {
-            let node = self.func.nodes[i];
-            if node.op.is(PINNED) {
-                continue;
-            }
-            let mut at = self.hash(&node) as usize & (size - 1);
+        for &entry in old.iter().filter(|&&entry| entry != 0) {
+            let mut at = (entry >> 32) as usize & (size - 1);
             while self.table[at] != 0 {
                 at = (at + 1) & (size - 1);
             }
-            self.table[at] = i as u32 + 1;
+            self.table[at] = entry;
         }
+        self.spare_table = old;
     }
 }

@@ -142,3 +142,45 @@ fn rules_come_to_an_end() {
         }
     }
 }
+
+/// Building costs about as much as one lookup in a table that does not fit the cache. Run with `--release --ignored`.
+#[test]
+#[ignore = "a measurement, which other work on the machine disturbs"]
+fn building_a_million_nodes_is_fast() {
+    let mut b = Builder::default();
+    let ops = [Op::Add, Op::Mul, Op::Sub, Op::Max];
+    for (name, optimise) in [("without rules", false), ("with rules", true)] {
+        let mut best = [f64::MAX; 2];
+        for _ in 0..7 {
+            // A sum with one operation; and a mixture with constants.
+            for (kind, best) in best.iter_mut().enumerate() {
+                b.reset(BuildOptions { optimise, ..BuildOptions::default() });
+                let params: Vec<Ref> = (0..16).map(|_| b.param(Type::F64)).collect();
+                let constant = b.constant(Value::F64(1.7));
+                let mut at = params[0];
+                let start = std::time::Instant::now();
+                for i in 0..1_000_000usize {
+                    let other = if kind == 1 && i % 8 == 7 { constant } else { params[i & 15] };
+                    at = b.raw2(if kind == 0 { Op::Add } else { ops[i & 3] }, at, other);
+                }
+                *best = best.min(start.elapsed().as_secs_f64() * 1e9 / 1e6);
+            }
+        }
+        println!("{name}: a sum {:.1} ns/node, a mixture {:.1} ns/node", best[0], best[1]);
+    }
+    // Small formulas, for which the tables stay in the cache.
+    let mut best = f64::MAX;
+    for _ in 0..20 {
+        let start = std::time::Instant::now();
+        for _ in 0..1000 {
+            b.reset(BuildOptions::default());
+            let params: Vec<Ref> = (0..4).map(|_| b.param(Type::F64)).collect();
+            let mut at = params[0];
+            for i in 0..100usize {
+                at = b.raw2(ops[i & 3], at, params[i & 3]);
+            }
+        }
+        best = best.min(start.elapsed().as_secs_f64() * 1e9 / 1e5);
+    }
+    println!("formulas of 100 nodes: {best:.1} ns/node");
+}
