@@ -478,6 +478,6 @@ rules! {
 #[cfg(test)]
 mod smt;
 #[cfg(test)]
-mod soup;
+pub(super) mod soup;
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

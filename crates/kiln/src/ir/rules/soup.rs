@@ -12,14 +12,15 @@ const PARAMS: [Type; 9] =
     [Type::I32, Type::I32, Type::I64, Type::I64, Type::F32, Type::F32, Type::F64, Type::F64, Type::Bool];
 
 /// The same random nodes in two builders, by type.
-struct Soup {
-    plain: Builder,
-    ruled: Builder,
+#[derive(Default)]
+pub(in crate::ir) struct Soup {
+    pub(in crate::ir) plain: Builder,
+    pub(in crate::ir) ruled: Builder,
     pairs: [Vec<(Ref, Ref)>; 5],
 }
 
 impl Soup {
-    fn start(&mut self, options: BuildOptions) {
+    pub(in crate::ir) fn start(&mut self, options: BuildOptions) {
         self.plain.reset(BuildOptions { optimise: false, ..options });
         self.ruled.reset(options);
         self.pairs.iter_mut().for_each(Vec::clear);
@@ -42,7 +43,7 @@ impl Soup {
         }
     }
 
-    fn add_node(&mut self, random: &mut Random) {
+    pub(in crate::ir) fn add_node(&mut self, random: &mut Random) {
         let op = random.pick(Op::ALL);
         let ty = random.pick(&Type::ALL);
         let (plain, ruled, result) = match op.row().sig {
@@ -82,7 +83,7 @@ impl Soup {
 /// Builds `count` soups and compares every node of each on a few inputs. Returns the number of values compared.
 fn compare(count: usize, options: BuildOptions, seed: u64) -> u64 {
     let mut random = Random(seed);
-    let mut soup = Soup { plain: Builder::default(), ruled: Builder::default(), pairs: Default::default() };
+    let mut soup = Soup::default();
     let (mut plain_values, mut ruled_values) = (Scratch::default(), Scratch::default());
     let mut compared = 0;
     for number in 0..count {
@@ -130,7 +131,7 @@ fn rules_do_not_change_the_values_of_random_functions() {
 #[test]
 fn rules_come_to_an_end() {
     let mut random = Random(5);
-    let mut soup = Soup { plain: Builder::default(), ruled: Builder::default(), pairs: Default::default() };
+    let mut soup = Soup::default();
     for fast in [false, true] {
         for _ in 0..300 {
             soup.start(BuildOptions { fast, contract: fast, trace: true, ..BuildOptions::default() });

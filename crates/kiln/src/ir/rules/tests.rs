@@ -15,26 +15,26 @@ use crate::ops::{COMMUTES, MEANINGS_I8, Meaning, Op};
 use crate::types::{Type, Value};
 
 /// A small generator of pseudo-random numbers, for tests that repeat.
-pub(super) struct Random(pub(super) u64);
+pub(in crate::ir) struct Random(pub(in crate::ir) u64);
 
 impl Random {
-    pub(super) fn next(&mut self) -> u64 {
+    pub(in crate::ir) fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_mul(0x5851_f42d_4c95_7f2d).wrapping_add(0x1405_7b7e_f767_814f);
         let x = self.0 ^ (self.0 >> 29);
         x.wrapping_mul(0xbf58_476d_1ce4_e5b9).rotate_right(23)
     }
 
-    pub(super) fn below(&mut self, n: usize) -> usize {
+    pub(in crate::ir) fn below(&mut self, n: usize) -> usize {
         (self.next() >> 33) as usize % n
     }
 
-    pub(super) fn pick<T: Copy>(&mut self, from: &[T]) -> T {
+    pub(in crate::ir) fn pick<T: Copy>(&mut self, from: &[T]) -> T {
         from[self.below(from.len())]
     }
 }
 
 /// The values of a type at which rules break.
-pub(super) fn awkward(ty: Type) -> Vec<u64> {
+pub(in crate::ir) fn awkward(ty: Type) -> Vec<u64> {
     let doubles = [
         0.0,
         -0.0,
