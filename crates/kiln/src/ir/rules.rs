@@ -1,7 +1,7 @@
 //! THE rule table: which expressions equal which.
 //!
 //! Owns the equalities by which [`super::build::Builder`] rewrites a node when it is made. One line each: name, the
-//! types on which it is valid, what it needs, text in the notation of [`super::matcher`]. Every line holds for all
+//! types on which it is valid, what it needs, text in the notation of `super::matcher::notation`. Every line holds for all
 //! values of its types, bit for bit (any NaN equals any NaN): the two zeros, infinities and NaN included. The tests
 //! below prove each line from this text alone: over awkward values on every type, exhaustively at 8 bits, and by an SMT
 //! solver at full width. So a rule is one line here and nothing anywhere else.

@@ -169,8 +169,23 @@ fn each_tuple(sets: &[Vec<u64>], limit: usize, random: &mut Random, mut f: impl 
     }
 }
 
+/// Few bits set far apart: sums of powers of two, on which roundings differ; or random ones.
 fn random_bits(ty: Type, random: &mut Random) -> u64 {
-    Value::from_bits(ty, random.next() >> random.pick(&[0, 0, 0, 32, 48, 56])).to_bits()
+    let bits = match random.below(4) {
+        0 => random.next(),
+        1 => random.next() >> random.below(64),
+        _ => {
+            let sparse = (0..2 + random.below(3)).fold(0u64, |sum, _| {
+                let power = 1u64 << random.below(ty.bits() as usize);
+                if random.below(2) == 0 { sum.wrapping_add(power) } else { sum.wrapping_sub(power) }
+            });
+            if ty.is_float() && random.below(2) == 0 {
+                return crate::ops::conversion(Type::I64, ty)(sparse, 0, 0);
+            }
+            sparse
+        }
+    };
+    Value::from_bits(ty, bits).to_bits()
 }
 
 /// Checks one rule on one type. Returns the number of cases, or the first that fails.
@@ -207,7 +222,7 @@ fn prove(rule: &Rule, own: Type, random: &mut Random) -> Result<usize, String> {
         let left = side(&mut b, rule, rule.left, own, &refs, &fns, &mut 0);
         let right = side(&mut b, rule, rule.right, own, &refs, &fns, &mut 0);
         let limit = 60_000 / tuples.len() + 40;
-        each_tuple(&value_sets, limit, random, |args| {
+        let mut check = |args: &[u64]| {
             // Parameters are numbered in the order of `values`.
             assert_eq!(evaluate(&b.func, args, &mut scratch), Ok(()));
             let (l, r) = (scratch.value(&b.func, left), scratch.value(&b.func, right));
@@ -224,7 +239,14 @@ fn prove(rule: &Rule, own: Type, random: &mut Random) -> Result<usize, String> {
                     shown.join(" ")
                 ));
             }
-        });
+        };
+        each_tuple(&value_sets, limit, random, &mut check);
+        if rule.needs == 0 {
+            for _ in 0..limit / 4 {
+                let args: Vec<u64> = values.iter().map(|&(_, ty)| random_bits(ty, random)).collect();
+                check(&args);
+            }
+        }
     }
     match failure {
         Some(failure) => Err(failure),
