@@ -21,8 +21,11 @@ pub(crate) use super::matcher::apply;
 macro_rules! rules {
     ($($name:ident [$($class:ident)+] $($need:ident)* $text:literal)*) => {
         /// All rules, in the order in which they are tried.
-        pub(crate) static TABLE: &[Rule] =
-            &[$(const { parse(stringify!($name), 0 $(| $class)+, 0 $(| $need)*, $text) }),*];
+        pub(crate) static TABLE: &[Rule] = &[$({
+            #[allow(non_upper_case_globals, reason = "the compiler's message about a malformed row shows its name")]
+            const $name: Rule = parse(stringify!($name), 0 $(| $class)+, 0 $(| $need)*, $text);
+            $name
+        }),*];
     };
 }
 

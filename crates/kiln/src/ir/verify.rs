@@ -216,6 +216,9 @@ mod tests {
     use super::*;
     use crate::ir::build::{BuildOptions, Builder};
 
+    /// Spoils a function; finds the first node of an operation.
+    type Damage = fn(&mut Func, &dyn Fn(Op) -> usize);
+
     fn sample() -> Builder {
         let mut b = Builder::default();
         b.reset(BuildOptions { optimise: false, ..BuildOptions::default() });
@@ -241,7 +244,7 @@ mod tests {
     #[test]
     fn every_kind_of_damage_is_seen() {
         let find = |b: &Builder, op: Op| b.func.nodes.iter().position(|n| n.op == op).unwrap();
-        let damages: &[(&str, fn(&mut Func, &dyn Fn(Op) -> usize))] = &[
+        let damages: &[(&str, Damage)] = &[
             ("another type", |f, _| f.params[0] = Type::F32),
             ("stands twice", |f, _| f.nodes[1].a = 0),
             ("one type", |f, at| f.nodes[at(Op::Add)].ty = Type::I32),
