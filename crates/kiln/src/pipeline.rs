@@ -14,10 +14,14 @@
 use crate::ir::build::Builder;
 use crate::ir::{Func, verify};
 use crate::isa::x64::abi::{self, Convention};
+#[cfg(any(test, debug_assertions))]
+use crate::isa::x64::effects;
 use crate::isa::x64::encode::{self, PADDING};
 use crate::isa::x64::lower::X64;
 use crate::mach::MInst;
 use crate::mach::buffer::{CodeBuffer, LayoutError};
+#[cfg(any(test, debug_assertions))]
+use crate::mach::check;
 use crate::mach::walk::{Chaos, Walk};
 
 /// The largest code that is made of one formula, in bytes.
@@ -65,6 +69,10 @@ impl Compiler {
         let func = &self.builder.func;
         debug_assert_eq!(verify::verify(func), Ok(()));
         self.allocate(target)?;
+        #[cfg(any(test, debug_assertions))]
+        if self.walk.recording {
+            assert_eq!(self.check_allocation(target), Ok(()));
+        }
         self.encode(target)
     }
 
@@ -72,6 +80,14 @@ impl Compiler {
     pub(crate) fn allocate(&mut self, target: &Target) -> Result<(), Limit> {
         let func: &Func = &self.builder.func;
         abi::compile(&mut self.walk, &target.isa, func, target.convention, target.chaos).map_err(|_| Limit::Frame)
+    }
+
+    /// Follows the machine instructions and says where one reads what is not there; wants `walk.recording`.
+    #[cfg(any(test, debug_assertions))]
+    pub(crate) fn check_allocation(&self, target: &Target) -> Result<(), String> {
+        let func = &self.builder.func;
+        let contract = abi::contract(&self.walk, func, target.convention);
+        check::check(&self.walk, func, &effects::ROLES, &contract)
     }
 
     /// The forward walk: machine instructions to bytes.

@@ -11,6 +11,8 @@ use super::insts::*;
 use super::lower::X64;
 use super::regs::{R8, R9, RAX, RCX, RDI, RDX, RSI, RSP};
 use crate::ir::{Func, Ref};
+#[cfg(any(test, debug_assertions))]
+use crate::mach::check::Contract;
 use crate::mach::walk::{Address, Chaos, Entry, Hidden, Target, Walk};
 use crate::mach::{MInst, Reg};
 use crate::ops::Op;
@@ -134,6 +136,34 @@ pub(crate) fn compile(
     Ok(())
 }
 
+/// What the code of `func` may rely on when it is entered, and what it must see to when it is left.
+#[cfg(any(test, debug_assertions))]
+pub(crate) fn contract(walk: &Walk, func: &Func, convention: Convention) -> Contract {
+    let Convention::Native(abi) = convention else {
+        let given = [(RDI, Hidden::Args), (RSI, Hidden::Out), (RDX, Hidden::Context)];
+        return Contract {
+            registers: given.map(|(reg, which)| (reg, walk.hidden(func, which))).to_vec(),
+            stack: Vec::new(),
+            raw_bools: false,
+            saved: SYSV.callee_saved,
+            saved_vector_bytes: 16,
+            result: None,
+        };
+    };
+    let (mut registers, mut stack) = (Vec::new(), Vec::new());
+    let from: Vec<Source> = sources(abi, &func.params).collect();
+    for (i, node) in func.nodes.iter().enumerate().filter(|(_, node)| node.op == Op::Param) {
+        match from[node.a as usize] {
+            Source::Reg(reg) => registers.push((reg, Ref(i as u32))),
+            // The return address comes first.
+            Source::Stack(word) => stack.push((8 * (1 + abi.shadow_words + word) as i32, Ref(i as u32))),
+        }
+    }
+    let float = func.results.first().is_some_and(|&r| func.ty(r).is_float());
+    let result = Some(if float { Reg::vec(0) } else { RAX });
+    Contract { registers, stack, raw_bools: true, saved: abi.callee_saved, saved_vector_bytes: 16, result }
+}
+
 /// Words that calls need for their arguments; zero if nothing is called.
 fn argument_words(func: &Func, target: &X64) -> u32 {
     let mut words = 0;
@@ -197,6 +227,7 @@ fn sources(abi: &Abi, params: &[Type]) -> impl Iterator<Item = Source> {
 
 /// Brings the inputs from where the caller left them to where the code wants them.
 fn receive(walk: &mut Walk, target: &X64, func: &Func, convention: Convention, frame: &Frame) {
+    walk.begin_moves();
     let abi = match convention {
         Convention::Buffer => {
             for (which, reg) in [(Hidden::Args, RDI), (Hidden::Out, RSI)] {
