@@ -110,6 +110,10 @@ pub(crate) struct Contract {
     pub(crate) result: Option<Reg>,
 }
 
+#[cfg(test)]
+#[path = "check_tests.rs"]
+mod tests;
+
 /// Registers that are followed: the general-purpose, vector and mask files.
 const FILES: usize = 96;
 
@@ -609,7 +613,8 @@ impl<'a> Checker<'a> {
             state.registers[to.index()] = Held { symbol, group: self.group };
         }
         if effect.writes_flags {
-            state.flags = if effect.action == Action::Call { NO_GROUP } else { self.group };
+            // What moves values sets the flags to nothing that anybody wants.
+            state.flags = if effect.action == Action::Other { self.group } else { NO_GROUP };
         }
         Ok(())
     }
