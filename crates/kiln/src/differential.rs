@@ -53,11 +53,15 @@ impl Random {
 
 /// Fills the builder with a random function; every type is among the inputs.
 pub(crate) fn soup(builder: &mut Builder, random: &mut Random, size: usize, optimise: bool, checked: bool) {
-    builder.reset(BuildOptions { optimise, checked, ..BuildOptions::default() });
-    let mut values: Vec<Ref> = Vec::new();
-    for i in 0..8 {
-        values.push(builder.param(Type::ALL[i % 5]));
-    }
+    let options = BuildOptions { optimise, checked, ..BuildOptions::default() };
+    let params: Vec<Type> = (0..8).map(|i| Type::ALL[i % 5]).collect();
+    soup_of(builder, random, size, options, &params);
+}
+
+/// Fills the builder with a random function of inputs of these types.
+pub(crate) fn soup_of(builder: &mut Builder, random: &mut Random, size: usize, options: BuildOptions, params: &[Type]) {
+    builder.reset(options);
+    let mut values: Vec<Ref> = params.iter().map(|&ty| builder.param(ty)).collect();
     for ty in Type::ALL {
         for _ in 0..2 {
             let bits = random.value(ty);
