@@ -242,9 +242,10 @@ fn chaos(seed: u64) -> Chaos {
     }
 }
 
-/// A random function of up to twelve inputs with one result.
+/// A random function of up to twelve inputs, every fourth time of up to 24, with one result.
 fn function(builder: &mut Builder, random: &mut Random, size: usize) {
-    let count = random.below(13);
+    let most = if random.below(4) == 0 { 24 } else { 12 };
+    let count = random.below(most + 1);
     let params: Vec<Type> = (0..count).map(|_| Type::ALL[random.below(5)]).collect();
     let size = 1 + random.below(size);
     soup_of(builder, random, size, BuildOptions::default(), &params);
@@ -410,6 +411,40 @@ typed!(typed_win64_mixed "win64" Win64: f64 100.5, i32 -7, bool true, f32 3.25, 
 typed!(typed_sysv_floats "sysv64" Sysv: f64 1.5, f64 2.5, f32 3.5, f64 4.5, f64 5.5, f32 6.5, f64 7.5, f64 8.5, f64 9.5,
     f32 10.5, bool true, i32 -11);
 typed!(typed_win64_ints "win64" Win64: i32 -1, bool true, i64 3, i32 -4, bool true, i32 -6, i64 7, f32 8.5, f64 9.5);
+
+/// Bools that come on the stack, with garbage above their lowest byte, and wait there until registers are free.
+#[test]
+fn bools_on_the_stack_are_spilled_whole() {
+    let rig = Rig::new();
+    let mut compiler = Compiler::default();
+    compiler.walk.recording = false;
+    let mut scratch = Scratch::default();
+    for kind in Kind::BOTH {
+        let builder = &mut compiler.builder;
+        builder.reset(BuildOptions { optimise: false, ..BuildOptions::default() });
+        let inputs: Vec<Ref> = (0..20).map(|_| builder.param(Type::Bool)).collect();
+        let mut sum = inputs[0];
+        for &input in inputs.iter().chain(&inputs) {
+            sum = builder.raw2(Op::Or, input, sum);
+        }
+        let sum = builder.raw_convert(sum, Type::I64);
+        builder.func.results.push(sum);
+        let target = Target { isa: X64::new(Level::V1), convention: kind.convention(), chaos: chaos(3), mark: false };
+        compiler.generate(&target).unwrap();
+        let code = rig.arena.seal(compiler.buffer.bytes()).unwrap();
+        let func = &compiler.builder.func;
+        for seed in 0..50 {
+            let mut random = Random(seed);
+            let args: Vec<u64> = func.params.iter().map(|&ty| random.value(ty)).collect();
+            let mut machine = Machine::random(&mut random);
+            place(kind, &func.params, &args, &mut machine);
+            // SAFETY: the code was made of this function under this convention.
+            unsafe { rig.call(&code, &mut machine) };
+            evaluate(func, &args, &mut scratch).unwrap();
+            assert_eq!(machine.general[0], scratch.bits(sum), "{kind:?}");
+        }
+    }
+}
 
 /// A function that keeps `count` values alive at once.
 fn wide(builder: &mut Builder, ty: Type, count: i32) {

@@ -258,7 +258,8 @@ fn receive(walk: &mut Walk, target: &X64, func: &Func, convention: Convention, f
             Source::Stack(word) => {
                 // No convention passes anything in rax.
                 walk.emit_store(target, r, to, slot, Type::I64, RAX);
-                walk.emit_load(r, RAX, target.load(RAX, Type::I64, frame.incoming(word)));
+                let ty = if func.ty(r) == Type::Bool { Type::Bool } else { Type::I64 };
+                walk.emit_load(r, RAX, load_argument(target, RAX, ty, frame.incoming(word)));
             }
         }
     }
@@ -282,14 +283,16 @@ fn receive_one(walk: &mut Walk, target: &X64, value: Ref, ty: Type, source: Sour
     let Some(to) = walk.reg_of(value) else { return };
     match source {
         Source::Reg(from) => walk.queue_move(value, to, from),
-        // A bool's byte is extended on the way.
-        Source::Stack(word) if ty == Type::Bool => {
-            let at = frame.incoming(word);
-            let load = MInst { regs: [to, at.base, Reg::NONE], mode: at.mode, disp: at.disp, ..MInst::new(MOVZX_R32_RM8) };
-            walk.queue_load(value, to, load);
-        }
-        Source::Stack(word) => walk.queue_load(value, to, target.load(to, ty, frame.incoming(word))),
+        Source::Stack(word) => walk.queue_load(value, to, load_argument(target, to, ty, frame.incoming(word))),
     }
+}
+
+/// Loads an argument from the stack; of a bool only the lowest byte is given.
+fn load_argument(target: &X64, to: Reg, ty: Type, at: Address) -> MInst {
+    if ty == Type::Bool {
+        return MInst { regs: [to, at.base, Reg::NONE], mode: at.mode, disp: at.disp, ..MInst::new(MOVZX_R32_RM8) };
+    }
+    target.load(to, ty, at)
 }
 
 /// The stack frame of a function that has been walked.
