@@ -22,4 +22,6 @@ pub mod mem;
 mod ops;
 mod pipeline;
 mod run;
+#[cfg(test)]
+mod scan_tests;
 mod text;
