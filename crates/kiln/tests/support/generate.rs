@@ -1,0 +1,1 @@
+pub trait Choices { fn below(&mut self, n: usize) -> usize; }
