@@ -129,7 +129,7 @@ fn every_problem_has_code_place_help_and_repair() {
 }
 
 /// What holds for the diagnostics of any text.
-fn well_formed(source: &str, all: &[Diagnostic]) {
+pub(super) fn well_formed(source: &str, all: &[Diagnostic]) {
     for d in all {
         let root = d.code.split('/').next().unwrap();
         assert!(crate::span::CODES.contains(&root), "{}", d.code);
