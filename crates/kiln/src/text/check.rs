@@ -18,7 +18,7 @@ mod build;
 mod infer;
 mod settle;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use super::FrontEnd;
 use super::ast::{Ast, Literal};

@@ -9,7 +9,7 @@
 #![forbid(unsafe_code)]
 
 pub(crate) mod ast;
-mod check;
+pub(crate) mod check;
 pub(crate) mod lex;
 pub(crate) mod parse;
 pub(crate) mod suggest;
