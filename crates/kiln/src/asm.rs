@@ -83,10 +83,10 @@ impl Mem {
         Mem { base: Reg::NONE, index: Reg::NONE, mode: 6, disp: label.0 as i32 }
     }
 
-    /// The same plus `index * scale`. The index cannot be `RSP`.
+    /// The same plus `index * scale`. The index cannot be `RSP`; labels and constants have none.
     #[must_use]
     pub const fn index(self, index: Gpr, scale: Scale) -> Mem {
-        Mem { index: index.0, mode: if self.mode == 6 { 6 } else { scale as u8 }, ..self }
+        Mem { index: index.0, mode: if self.mode > 4 { self.mode } else { scale as u8 }, ..self }
     }
 
     /// The same with this displacement. Labels and constants have none.

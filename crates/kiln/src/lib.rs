@@ -10,6 +10,8 @@ pub mod inspect;
 pub mod span;
 pub mod types;
 
+#[cfg(test)]
+mod differential;
 mod ir;
 mod isa;
 mod mach;
@@ -19,3 +21,14 @@ mod ops;
 mod pipeline;
 mod run;
 mod text;
+
+pub use engine::{
+    Batch, Engine, EngineKind, Formula, Function, Host, Level, Limits, Options, Param, Return, Scalar, Signature,
+    TypedFunction,
+};
+pub use error::{Error, RunError};
+pub use inspect::Inspection;
+pub use mem::Mode;
+pub use run::host::{HostBody, HostReturn};
+pub use span::{Diagnostic, Span};
+pub use types::{Type, Value};

@@ -104,6 +104,11 @@ fn misuse_is_an_error() {
     });
     assert!(matches!(twice, AsmError::BoundTwice(_)));
     assert_eq!(error(&|a| (0..5000).for_each(|_| a.ret())), AsmError::TooLarge);
+    let indexed_constant = error(&|a| {
+        let constant = a.constant(&[0; 8]);
+        a.movsd_load(XMM0, constant.index(RCX, Scale::Eight));
+    });
+    assert!(matches!(indexed_constant, AsmError::Operand { .. }));
     assert!(matches!(error(&|a| _ = a.constant(&[0; 3])), AsmError::Operand { .. }));
 }
 

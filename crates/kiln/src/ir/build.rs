@@ -20,6 +20,8 @@ pub(crate) struct BuildOptions {
     pub(crate) checked: bool,
     /// Rules marked `fast` may be used.
     pub(crate) fast: bool,
+    /// The target has `fma` as an instruction, so that under `fast` contraction pays.
+    pub(crate) contract: bool,
     /// Fold constants and apply rules (off only to test the rest without them).
     pub(crate) optimise: bool,
     /// Most nodes that a function may have.
@@ -30,7 +32,7 @@ pub(crate) struct BuildOptions {
 
 impl Default for BuildOptions {
     fn default() -> Self {
-        BuildOptions { checked: false, fast: false, optimise: true, node_limit: 1 << 24, trace: false }
+        BuildOptions { checked: false, fast: false, contract: false, optimise: true, node_limit: 1 << 24, trace: false }
     }
 }
 
@@ -49,6 +51,8 @@ pub(crate) struct Builder {
     pub(crate) fired: Vec<Fired>,
     /// Set when the function outgrew a limit; the compilation must fail.
     pub(crate) overflowed: bool,
+    /// Set when a chain of rules was cut off: a defect of the rule table, which costs speed but no correctness.
+    pub(crate) fuel_ran_out: bool,
     /// Open-addressing table of node numbers + 1; its length is a power of two.
     table: Vec<u32>,
     seed: u64,
@@ -78,6 +82,7 @@ impl Default for Builder {
             options: BuildOptions::default(),
             fired: Vec::new(),
             overflowed: false,
+            fuel_ran_out: false,
             table: Vec::new(),
             // Results do not depend on the seed; hostile formulas cannot aim at collisions.
             seed: std::hash::RandomState::new().hash_one(0u8) | 1,
@@ -99,6 +104,7 @@ impl Builder {
         self.options = options;
         self.fired.clear();
         self.overflowed = false;
+        self.fuel_ran_out = false;
         self.table.clear();
         self.table.resize(FIRST_TABLE, 0);
         self.span = Span::default();
@@ -383,6 +389,7 @@ impl Builder {
                     return result;
                 }
             } else {
+                self.fuel_ran_out = true;
                 debug_assert!(false, "rules do not terminate at {op:?}");
             }
         }

@@ -43,7 +43,7 @@ pub(crate) struct Pool {
     entries: Vec<(u32, u8)>,
     /// Open-addressed hash table of indices into `entries`, plus one; a power of two long.
     slots: Vec<u32>,
-    /// Gaps left by alignment: offset and size, both multiples of 4.
+    /// Size of the largest entry.
     align: u32,
 }
 
@@ -187,9 +187,9 @@ pub(crate) struct CodeBuffer {
     marks: Vec<u32>,
     /// How many fixups can change the layout.
     movable: usize,
-    /// Draft bytes of alignment padding so far; these may vanish but never grow.
     padding: &'static Padding,
     limit: usize,
+    /// The limit was exceeded and code has been lost.
     overflow: bool,
     code_len: usize,
     align: u32,

@@ -47,6 +47,11 @@ impl Reg {
         Reg(64 + n)
     }
 
+    /// The register with this [`index`](Reg::index).
+    pub const fn from_index(index: u8) -> Reg {
+        Reg(index)
+    }
+
     /// The register's number within its file.
     pub const fn number(self) -> u8 {
         self.0 & 31

@@ -3,3 +3,5 @@
 pub(crate) mod call;
 pub(crate) mod cpu;
 pub(crate) mod host;
+pub(crate) mod invoke;
+pub(crate) mod typed;

@@ -117,7 +117,7 @@ pub(crate) fn compile(
     }
     match convention {
         Convention::Native(_) => return_native(walk, target, func),
-        Convention::Buffer => return_in_buffer(walk, target, func, fallible),
+        Convention::Buffer => return_in_buffer(walk, target, func),
     }
     walk.run(target, func);
     let abi = match convention {
@@ -161,10 +161,8 @@ fn return_native(walk: &mut Walk, target: &X64, func: &Func) {
     walk.release(result);
 }
 
-fn return_in_buffer(walk: &mut Walk, target: &X64, func: &Func, fallible: bool) {
-    if fallible {
-        walk.emit(MInst { regs: [RAX, RAX, Reg::NONE], ..MInst::new(XOR_R32_RM32) });
-    }
+fn return_in_buffer(walk: &mut Walk, target: &X64, func: &Func) {
+    walk.emit(MInst { regs: [RAX, RAX, Reg::NONE], ..MInst::new(XOR_R32_RM32) });
     let out = walk.hidden(func, Hidden::Out);
     for (i, &result) in func.results.iter().enumerate() {
         let base = walk.use_reg(target, func, out);

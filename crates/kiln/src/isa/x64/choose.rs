@@ -267,15 +267,16 @@ impl X64 {
                 seq.push(self.to_vector(mask, spread, Type::F64));
             }
         }
-        self.blend(&mut seq, to, mask, yes, no);
+        self.blend(&mut seq, node.ty, to, mask, yes, no);
         walk.emit_all(seq.insts());
     }
 
     /// `to` becomes `yes` where the mask is set, else `no`. Without AVX the mask is destroyed, and `to` is another
     /// register than the rest.
-    pub(super) fn blend(&self, seq: &mut Seq, to: Reg, mask: Reg, yes: Reg, no: Reg) {
+    pub(super) fn blend(&self, seq: &mut Seq, ty: Type, to: Reg, mask: Reg, yes: Reg, no: Reg) {
         if self.vex {
-            seq.push(MInst { mask, ..op(VBLENDVPD_128, [to, no, yes]) });
+            let inst = if ty == Type::F64 { VBLENDVPD_128 } else { VBLENDVPS_128 };
+            seq.push(MInst { mask, ..op(inst, [to, no, yes]) });
             return;
         }
         seq.float(&FANDN, Type::F64, to, mask, Rm::Reg(no), 0);

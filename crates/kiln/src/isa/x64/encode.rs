@@ -106,6 +106,16 @@ struct Emit<'a> {
 }
 
 impl Emit<'_> {
+    /// Writes eight bytes, of which the first `count` are meant.
+    #[inline(always)]
+    fn bytes(&mut self, bytes: u64, count: usize) {
+        // The longest instruction leaves room for this; the condition lets the compiler see it.
+        if let Some(place) = self.to.get_mut(self.len..self.len + 8) {
+            place.copy_from_slice(&bytes.to_le_bytes());
+        }
+        self.len += count;
+    }
+
     #[inline(always)]
     fn byte(&mut self, byte: u8) {
         self.to[self.len % CodeBuffer::WINDOW] = byte;
@@ -114,99 +124,96 @@ impl Emit<'_> {
 
     #[inline(always)]
     fn dword(&mut self, value: i32) {
-        if let Some(place) = self.to.get_mut(self.len..self.len + 4) {
-            place.copy_from_slice(&value.to_le_bytes());
-        }
-        self.len += 4;
+        self.bytes(u64::from(value as u32), 4);
     }
 }
 
 /// The numbers that go into the fields of the encoding.
 struct Operands {
     /// ModRM.reg: a register or the opcode's digit.
-    reg: u8,
+    reg: u32,
     /// ModRM.rm, the base of the memory operand, or the register in the opcode.
     base: Reg,
-    /// The fifth bits of base and index as REX and VEX want them: bit 3 of the number, 0 if absent.
-    b: u8,
-    x: u8,
-    vvvv: u8,
+    /// Bit 3 of base and index, as REX and VEX want them; 0 if absent.
+    b: u32,
+    x: u32,
+    vvvv: u32,
 }
 
 impl Operands {
     #[inline(always)]
     fn of(inst: &MInst, code: &Code) -> Operands {
-        let regs = [inst.regs[0], inst.regs[1], inst.regs[2], inst.mask, Reg::NONE, Reg::NONE, Reg::NONE, Reg::NONE];
-        let reg = if code.reg == NOWHERE { code.digit } else { regs[code.reg as usize & 7].number() };
-        let base = regs[code.rm as usize & 7];
-        let b = if base.is_some() { base.number() >> 3 & 1 } else { 0 };
-        let x = if inst.index.is_some() { inst.index.number() >> 3 & 1 } else { 0 };
-        let vvvv = if code.vvvv == NOWHERE { 0 } else { regs[code.vvvv as usize & 7].number() };
-        Operands { reg, base, b, x, vvvv }
+        // Slots as the bytes of one word; the slot NOWHERE holds `Reg::NONE`.
+        let [first, second, third] = inst.regs;
+        let none = Reg::NONE.index() as u64;
+        let slots = first.index() as u64
+            | (second.index() as u64) << 8
+            | (third.index() as u64) << 16
+            | (inst.mask.index() as u64) << 24
+            | none << 32;
+        let slot = |number: u8| Reg::from_index((slots >> (8 * (number & 7))) as u8);
+        let reg = if code.reg == NOWHERE { code.digit } else { slot(code.reg).number() };
+        let vvvv = if code.vvvv == NOWHERE { 0 } else { slot(code.vvvv).number() };
+        let base = slot(code.rm);
+        let bit3 = |reg: Reg| u32::from(reg.number() >> 3 & reg.is_some() as u8);
+        Operands { reg: reg.into(), base, b: bit3(base), x: bit3(inst.index), vvvv: vvvv.into() }
     }
 }
 
 #[inline(always)]
 fn legacy(inst: &MInst, code: &Code, operands: &Operands, emit: &mut Emit<'_>) {
-    if code.pp != 0 {
-        emit.byte([0, 0x66, 0xF3, 0xF2][code.pp as usize & 3]);
-    }
-    let rex = code.w << 3 | (operands.reg >> 3 & 1) << 2 | operands.x << 1 | operands.b;
+    let rex = u32::from(code.w) << 3 | (operands.reg >> 3 & 1) << 2 | operands.x << 1 | operands.b;
     // Without a REX prefix, byte registers 4 to 7 are ah, ch, dh and bh.
-    let is_high = |number: u8| number & !3 == 4;
-    let byte_reg = code.flags & Code::BYTE_REG != 0 && is_high(operands.reg);
-    let byte_rm = code.flags & Code::BYTE_RM != 0 && inst.mode & 7 == 0 && is_high(operands.base.number());
+    let byte_reg = code.flags & Code::BYTE_REG != 0 && operands.reg & !3 == 4;
+    let byte_rm = code.flags & Code::BYTE_RM != 0 && inst.mode & 7 == 0 && operands.base.number() & !3 == 4;
+    let mut head = [0, 0x66, 0xF3, 0xF2][code.pp as usize & 3];
+    let mut count = (code.pp != 0) as usize;
     if rex != 0 || byte_reg || byte_rm {
-        emit.byte(0x40 | rex);
+        head |= u64::from(0x40 | rex) << (8 * count);
+        count += 1;
     }
-    if code.map != 0 {
-        emit.byte(0x0F);
-        match code.map {
-            2 => emit.byte(0x38),
-            3 => emit.byte(0x3A),
-            _ => {}
-        }
-    }
+    let escape = [0, 0x0F, 0x380F, 0x3A0F][code.map as usize & 3];
+    let escapes = [0, 1, 2, 2][code.map as usize & 3];
     let plus = if code.flags & Code::PLUS != 0 { operands.base.number() & 7 } else { 0 };
-    emit.byte(code.opcode + plus);
+    let opcode = u64::from(code.opcode | plus) << (8 * escapes);
+    emit.bytes(head | (escape | opcode) << (8 * count), count + escapes + 1);
 }
 
 #[inline(always)]
 fn vex(code: &Code, operands: &Operands, emit: &mut Emit<'_>) {
     let r = !operands.reg << 4 & 0x80;
-    let last = (!operands.vvvv & 15) << 3 | code.length << 2 | code.pp;
-    if operands.x | operands.b | code.w == 0 && code.map == 1 {
-        emit.byte(0xC5);
-        emit.byte(r | last);
+    let last = (!operands.vvvv & 15) << 3 | u32::from(code.length) << 2 | u32::from(code.pp);
+    let opcode = u32::from(code.opcode);
+    if operands.x | operands.b | u32::from(code.w) == 0 && code.map == 1 {
+        emit.bytes(u64::from(0xC5 | (r | last) << 8 | opcode << 16), 3);
     } else {
-        emit.byte(0xC4);
-        emit.byte(r | (operands.x ^ 1) << 6 | (operands.b ^ 1) << 5 | code.map);
-        emit.byte(code.w << 7 | last);
+        let middle = r | (operands.x ^ 1) << 6 | (operands.b ^ 1) << 5 | u32::from(code.map);
+        let last = u32::from(code.w) << 7 | last;
+        emit.bytes(u64::from(0xC4 | middle << 8 | last << 16 | opcode << 24), 4);
     }
-    emit.byte(code.opcode);
 }
 
 #[inline(always)]
 fn evex(inst: &MInst, code: &Code, operands: &Operands, emit: &mut Emit<'_>) {
     let register = inst.mode & 7 == 0;
     // Without memory, the index bit is the fifth bit of a register in ModRM.rm.
-    let x = if register && operands.base.is_some() { operands.base.number() >> 4 & 1 } else { operands.x };
+    let x = if register { u32::from(operands.base.number() >> 4) } else { operands.x };
     let r = (!operands.reg << 4 & 0x80) | (!operands.reg & 0x10);
-    emit.byte(0x62);
-    emit.byte(r | (x ^ 1) << 6 | (operands.b ^ 1) << 5 | code.map);
-    emit.byte(code.w << 7 | (!operands.vvvv & 15) << 3 | 4 | code.pp);
+    let first = r | (x ^ 1) << 6 | (operands.b ^ 1) << 5 | u32::from(code.map);
+    let second = u32::from(code.w) << 7 | (!operands.vvvv & 15) << 3 | 4 | u32::from(code.pp);
     let rounds = register && inst.mode & MInst::BROADCAST != 0;
     let length = if rounds { inst.mode >> 3 & 3 } else { code.length };
     let mask = if inst.mask.is_some() { inst.mask.number() & 7 } else { 0 };
-    let broadcast = (inst.mode & MInst::BROADCAST) >> 2;
-    emit.byte((inst.mode & MInst::ZEROING) | length << 5 | broadcast | (!operands.vvvv >> 1 & 8) | mask);
-    emit.byte(code.opcode);
+    let bits = (inst.mode & MInst::ZEROING) | (inst.mode & MInst::BROADCAST) >> 2 | length << 5 | mask;
+    let third = u32::from(bits) | (!operands.vvvv >> 1 & 8);
+    let prefix = u64::from(0x62 | first << 8 | second << 16 | third << 24);
+    emit.bytes(prefix | u64::from(code.opcode) << 32, 5);
 }
 
 /// Writes ModRM, SIB and displacement; gives the place of a displacement that only the buffer can fill in.
 #[inline(always)]
 fn modrm(inst: &MInst, code: &Code, operands: &Operands, emit: &mut Emit<'_>) -> Option<usize> {
-    let reg = (operands.reg & 7) << 3;
+    let reg = (operands.reg as u8 & 7) << 3;
     let base = operands.base;
     let low = base.number() & 7;
     let mode = inst.mode & 7;

@@ -238,7 +238,7 @@ impl X64 {
         let mut seq = Seq::new(self);
         for (clean, own, other) in [(x, a, b), (y, b, a)] {
             seq.float(&FCOMPARE, ty, t, own, Rm::Reg(own), UNORDERED);
-            self.blend(&mut seq, clean, t, other, own);
+            self.blend(&mut seq, ty, clean, t, other, own);
         }
         self.extreme(&mut seq, node.op == Op::Fmin, ty, [to, x, y, t]);
         walk.emit_all(seq.insts());

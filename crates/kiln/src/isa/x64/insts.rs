@@ -33,7 +33,7 @@ macro_rules! instructions {
         )+
 
         /// All rows, indexed by [`Inst`].
-        pub(crate) static ROWS: &[Row] = &[$(
+        pub(crate) static ROWS: [Row; [$($text),+].len()] = [$(
             const {
                 parse(stringify!($name), $text, $encoding, Features::$feature$(.and(Features::$more))*, $effects)
             },

@@ -327,7 +327,7 @@ impl X64 {
         };
         let to = walk.def(self, func, r);
         walk.unlock(to);
-        if let Some(mode) = scale_of(imm - 1).filter(|_| imm != 2) {
+        if let Some(mode) = scale_of(imm.wrapping_sub(1)).filter(|_| imm != 2) {
             let x = walk.use_reg_near(self, func, Ref(node.a), to);
             let lea = [LEA_R32, LEA_R64][w];
             walk.emit(MInst { index: x, mode, ..op(lea, [to, x, Reg::NONE]) });
@@ -388,9 +388,12 @@ impl X64 {
     fn divide(&self, walk: &mut Walk, func: &Func, r: Ref, node: &Node) {
         let clobbered = [1 << RAX.number() | 1 << RDX.number(), 0];
         let to = walk.def(self, func, r);
-        walk.unlock(to);
         for reg in [RAX, RDX] {
             walk.vacate(self, func, reg, clobbered);
+        }
+        // The result is written last, so an operand may share its register; what was just moved away may not.
+        if to != RAX && to != RDX {
+            walk.unlock(to);
         }
         let divisor = walk.use_reg(self, func, Ref(node.b));
         // Both are vacated and reserved, so the divisor lives in neither; the dividend may come in rax.

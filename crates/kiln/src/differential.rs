@@ -1,0 +1,255 @@
+//! Random functions, compiled at every level and under every chaos switch, against the interpreter.
+
+use crate::ir::build::Builder;
+use crate::isa::x64::abi::Convention;
+use crate::isa::x64::lower::X64;
+use crate::mach::walk::Chaos;
+use crate::pipeline::{Compiler, Target, instructions};
+use crate::ir::Ref;
+use crate::ir::build::BuildOptions;
+use crate::ir::eval::{Scratch, evaluate};
+use crate::isa::x64::features::Level;
+use crate::mem::{Arena, Mode};
+use crate::ops::{Op, Sig};
+use crate::run::host::Context;
+use crate::run::{cpu, invoke};
+use crate::types::{Type, Value};
+
+/// A small generator of numbers (Knuth's MMIX multiplier), seeded per test.
+struct Random(u64);
+
+impl Random {
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+        (self.0 ^ self.0 >> 29).wrapping_mul(0xbf58_476d_1ce4_e5b9) >> 7
+    }
+
+    fn below(&mut self, n: usize) -> usize {
+        (self.next() >> 8) as usize % n
+    }
+
+    /// Bits of a value of the type, often an awkward one.
+    fn value(&mut self, ty: Type) -> u64 {
+        let awkward: &[f64] = &[
+            0.0, -0.0, 1.0, -1.0, 0.5, -0.5, 1.5, 2.5, -2.5, 3.0, 1e-310, -1e-310, f64::MAX, f64::MIN, f64::INFINITY,
+            f64::NEG_INFINITY, f64::NAN, 4503599627370495.5, 0.49999999999999994, 2147483648.0, -2147483649.0, 9.3e18,
+            8388607.5, 1e-40, 7.0, 100.25,
+        ];
+        let ints: &[i64] = &[0, 1, -1, 2, -2, 7, i64::MIN, i64::MAX, i32::MIN as i64, i32::MAX as i64, 31, 32, 63, 64, 1 << 40];
+        let pick = self.next() % 4;
+        match ty {
+            Type::Bool => self.next() & 1,
+            Type::F64 if pick == 0 => self.next() << 8 ^ self.next(),
+            Type::F32 if pick == 0 => self.next() & 0xffff_ffff,
+            Type::F64 => awkward[self.below(awkward.len())].to_bits(),
+            Type::F32 => u64::from((awkward[self.below(awkward.len())] as f32).to_bits()),
+            Type::I64 if pick == 0 => self.next() << 8 ^ self.next(),
+            Type::I32 if pick == 0 => self.next() & 0xffff_ffff,
+            Type::I64 => ints[self.below(ints.len())] as u64,
+            Type::I32 => u64::from(ints[self.below(ints.len())] as u32),
+        }
+    }
+}
+
+/// Fills the builder with a random function; every type is among the inputs.
+fn soup(builder: &mut Builder, random: &mut Random, size: usize, optimise: bool, checked: bool) {
+    builder.reset(BuildOptions { optimise, checked, ..BuildOptions::default() });
+    let mut values: Vec<Ref> = Vec::new();
+    for i in 0..8 {
+        values.push(builder.param(Type::ALL[i % 5]));
+    }
+    for ty in Type::ALL {
+        for _ in 0..2 {
+            let bits = random.value(ty);
+            values.push(builder.const_bits(ty, bits));
+        }
+    }
+    let mut open = 0;
+    let mut marks = Vec::new();
+    for _ in 0..size {
+        if random.below(12) == 0 && open < 3 {
+            let bools: Vec<Ref> = values.iter().copied().filter(|&r| builder.ty(r) == Type::Bool).collect();
+            builder.begin_if(bools[random.below(bools.len())]);
+            marks.push((values.len(), None));
+            open += 1;
+        } else if random.below(8) == 0 && open > 0 {
+            close(builder, random, &mut values, &mut marks, &mut open);
+        }
+        let r = step(builder, random, &values);
+        values.extend(r);
+    }
+    while open > 0 {
+        close(builder, random, &mut values, &mut marks, &mut open);
+    }
+    // The result gathers several values, so that much is alive.
+    let ty = [Type::F64, Type::I64, Type::I32, Type::F32][random.below(4)];
+    let mut sum = builder.small(ty, 1);
+    let start = values.len().saturating_sub(12);
+    for &r in &values[start..] {
+        let v = builder.raw_convert(r, ty);
+        sum = builder.raw2(Op::Add, sum, v);
+    }
+    builder.func.results.push(sum);
+    if random.below(2) == 0 {
+        let last = *values.last().unwrap();
+        builder.func.results.push(last);
+    }
+}
+
+/// Ends an arm: goes on to the other one, or joins both.
+fn close(
+    builder: &mut Builder,
+    random: &mut Random,
+    values: &mut Vec<Ref>,
+    marks: &mut Vec<(usize, Option<Ref>)>,
+    open: &mut usize,
+) {
+    let (mark, first) = marks.pop().unwrap();
+    match first {
+        None => {
+            let value = values[values.len() - 1 - random.below(4)];
+            values.truncate(mark);
+            builder.begin_else();
+            marks.push((mark, Some(value)));
+        }
+        Some(first) => {
+            let ty = builder.ty(first);
+            let same: Vec<Ref> = values.iter().copied().filter(|&r| builder.ty(r) == ty).collect();
+            let second = same[same.len() - 1 - random.below(same.len().min(4))];
+            values.truncate(mark);
+            values.push(builder.end_if(first, second));
+            *open -= 1;
+        }
+    }
+}
+
+fn step(builder: &mut Builder, random: &mut Random, values: &[Ref]) -> Option<Ref> {
+    let op = Op::ALL[random.below(Op::ALL.len())];
+    // Young values more often than old ones.
+    let reach = if random.below(3) == 0 { values.len() } else { values.len().min(10) };
+    let a = values[values.len() - 1 - random.below(reach)];
+    let ty = builder.ty(a);
+    let other = |random: &mut Random, builder: &Builder, ty: Type| {
+        let same: Vec<Ref> = values.iter().copied().filter(|&r| builder.ty(r) == ty).collect();
+        same[same.len() - 1 - random.below(same.len())]
+    };
+    let b = other(random, builder, ty);
+    let c = other(random, builder, ty);
+    Some(match op.row().sig {
+        Sig::Same(_) | Sig::Test(_) if op.meaning(ty).is_none() => return None,
+        Sig::Same(1) => builder.unary(op, a),
+        Sig::Same(2) | Sig::Test(2) => builder.binary(op, a, b),
+        Sig::Same(_) => builder.raw3(op, a, b, c),
+        Sig::Select => {
+            let condition = other(random, builder, Type::Bool);
+            builder.select(condition, a, b)
+        }
+        Sig::Convert if op == Op::Bitcast => {
+            let to = match ty {
+                Type::F64 => Type::I64,
+                Type::I64 => Type::F64,
+                Type::F32 => Type::I32,
+                Type::I32 => Type::F32,
+                Type::Bool => return None,
+            };
+            builder.bitcast(a, to)
+        }
+        Sig::Convert => builder.convert(a, Type::ALL[random.below(5)]),
+        Sig::Test(_) | Sig::Leaf | Sig::Special => return None,
+    })
+}
+
+/// Compiles and runs the function in the compiler, and holds it against the interpreter.
+fn compare(compiler: &mut Compiler, random: &mut Random, target: &Target, arena: &Arena, note: &str) {
+    compiler.generate(target).unwrap();
+    let code = arena.seal(compiler.buffer.bytes()).unwrap();
+    let func = &compiler.builder.func;
+    let mut scratch = Scratch::default();
+    for _ in 0..4 {
+        let args: Vec<u64> = func.params.iter().map(|&ty| random.value(ty)).collect();
+        let mut out = vec![0; func.results.len()];
+        let context = Context::default();
+        // SAFETY: the code was made of this function with the buffer entry, and the slices are as long as it wants.
+        let status = unsafe { invoke::call_buffer(code.as_ptr(), &args, &mut out, &context) };
+        match evaluate(func, &args, &mut scratch) {
+            Ok(()) => {
+                assert_eq!(status, 0, "{note}: stopped at %{}", context.at);
+                for (&r, &bits) in func.results.iter().zip(&out) {
+                    let (want, got) = (scratch.value(func, r), Value::from_bits(func.ty(r), bits));
+                    assert!(
+                        want.same(got),
+                        "{note}: %{} is {got:?}, not {want:?}; args {args:x?}\n{}",
+                        r.0,
+                        describe(compiler, &scratch)
+                    );
+                }
+            }
+            Err(stop) => {
+                let found = (status, context.kind, context.at);
+                assert_eq!(found, (1, stop.kind as u32, stop.at.0), "{note}; {args:x?}\n{}", describe(compiler, &scratch));
+            }
+        }
+    }
+}
+
+/// The code, and the values that the interpreter found.
+fn describe(compiler: &Compiler, scratch: &Scratch) -> String {
+    let mut text = String::new();
+    crate::mach::listing::write(
+        instructions(&compiler.walk),
+        &compiler.buffer,
+        crate::isa::x64::text::push_text,
+        &mut text,
+    );
+    for (i, node) in compiler.builder.func.nodes.iter().enumerate() {
+        text.push_str(&format!("%{i} = {:x} {node:?}\n", scratch.bits(Ref(i as u32))));
+    }
+    text
+}
+
+fn levels() -> impl Iterator<Item = Level> {
+    Level::ALL.into_iter().filter(|&l| l <= cpu::level())
+}
+
+fn run(seeds: std::ops::Range<u64>, size: usize, optimise: bool, checked: bool, chaos: impl Fn(u64) -> Chaos) {
+    let mut compiler = Compiler::default();
+    let arena = Arena::new(Mode::Strict);
+    for seed in seeds {
+        for level in levels() {
+            let mut random = Random(seed * 2 + 1);
+            let size = 1 + random.below(size);
+            soup(&mut compiler.builder, &mut random, size, optimise, checked);
+            let isa = X64::new(level);
+            let target = Target { isa, convention: Convention::Buffer, chaos: chaos(seed), mark: true };
+            compare(&mut compiler, &mut random, &target, &arena, &format!("seed {seed} {level:?}"));
+        }
+    }
+}
+
+#[test]
+fn random_functions() {
+    run(0..600, 60, false, false, |_| Chaos::default());
+}
+
+#[test]
+fn random_functions_with_rules() {
+    run(0..600, 60, true, false, |_| Chaos::default());
+}
+
+#[test]
+fn random_checked_functions() {
+    run(1000..1600, 60, true, true, |_| Chaos::default());
+}
+
+#[test]
+fn random_allocation() {
+    run(2000..2600, 60, true, false, |seed| Chaos { seed: seed * 2 + 1, ..Chaos::default() });
+}
+
+#[test]
+fn few_registers() {
+    run(3000..3400, 60, true, true, |seed| {
+        let registers = [[0b1_0010_1111, 0b1110_0110, 0xf100][seed as usize % 3], [0x3f, 0xfc00][seed as usize % 2]];
+        Chaos { registers, seed: seed % 2 * 77 }
+    });
+}
