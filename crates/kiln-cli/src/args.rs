@@ -206,10 +206,10 @@ pub(crate) enum Emit {
 
 /// Declares a value enum whose variants are those of a type of the library.
 macro_rules! named {
-    ($(#[$doc:meta])* $name:ident -> $target:ident { $($variant:ident),* }) => {
+    ($(#[$doc:meta])* $name:ident -> $target:ident { $($(#[$mark:meta])* $variant:ident),* }) => {
         $(#[$doc])*
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, ValueEnum)]
-        pub(crate) enum $name { $($variant),* }
+        pub(crate) enum $name { $($(#[$mark])* $variant),* }
         impl From<$name> for $target {
             fn from(name: $name) -> $target {
                 match name { $($name::$variant => $target::$variant),* }
@@ -217,8 +217,15 @@ macro_rules! named {
         }
     };
 }
-named!(#[derive(Default)] TypeName -> Type { #[default] F64, F32, I64, I32, Bool });
-named!(LevelName -> Level { V1, V2, V3, V4 });
+named!(
+    /// Names of the types.
+    #[derive(Default)]
+    TypeName -> Type { #[default] F64, F32, I64, I32, Bool }
+);
+named!(
+    /// Names of the levels.
+    LevelName -> Level { V1, V2, V3, V4 }
+);
 
 /// Names of the machineries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, ValueEnum)]

@@ -147,11 +147,9 @@ impl Printer {
     }
 
     fn headline(&self, message: &str, help: Option<&str>) {
-        let mut group = Group::with_title(Level::ERROR.primary_title(message));
-        if let Some(help) = help {
-            group = group.element(Level::HELP.message(help));
-        }
-        eprintln!("{}", self.renderer().render(&[group]));
+        let mut report = vec![Group::with_title(Level::ERROR.primary_title(message))];
+        report.extend(help.map(|help| Group::with_title(Level::HELP.secondary_title(help))));
+        eprintln!("{}", self.renderer().render(&report));
     }
 
     fn renderer(&self) -> Renderer {
@@ -173,8 +171,8 @@ impl Printer {
             Severity::Warning => Level::WARNING,
         };
         let suggestion = diagnostic.help.as_deref().filter(|help| help.starts_with("did you mean"));
-        let snippet = || Snippet::source(source).path(origin);
-        let mut place = snippet()
+        let mut place = Snippet::source(source)
+            .path(origin)
             .annotation(AnnotationKind::Primary.span(range(source, diagnostic.span)).label(suggestion));
         for label in &diagnostic.labels {
             let label_span = range(source, label.span);
@@ -187,7 +185,7 @@ impl Printer {
             (Some(fix), help) if suggestion.is_none() => {
                 let patch = Patch::new(range(source, fix.span), fix.replacement.as_str());
                 let title = Level::HELP.secondary_title(help.unwrap_or("this would be right"));
-                report.push(title.element(snippet().patch(patch)));
+                report.push(title.element(Snippet::source(source).path(origin).patch(patch)));
             }
             (_, Some(help)) => {
                 report[0] = std::mem::replace(&mut report[0], Group::with_level(Level::HELP))
@@ -215,7 +213,11 @@ fn range(source: &str, span: Span) -> Range<usize> {
 /// The names of `known` that are most like `name`, if any is like it.
 pub(crate) fn similar<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     let lower = name.to_lowercase();
-    let allowed = (lower.chars().count() / 3).max(1);
+    // Any two names of one or two letters are alike.
+    let allowed = match lower.chars().count() {
+        0..=2 => 0,
+        length => (length / 3).max(1),
+    };
     known
         .map(|candidate| (distance(&lower, &candidate.to_lowercase()), candidate))
         .filter(|&(distance, _)| distance <= allowed)

@@ -76,12 +76,12 @@ pub(crate) fn run(args: &RunArgs, printer: &Printer, out: &mut dyn io::Write) ->
     let mut sink = Sink::open(args.output.as_deref(), out, source.delimiter(), source.crlf())?;
     write_header(&mut sink, &layout, &header, &plan)?;
     let mut progress = Progress::new(&source, args.output.is_none());
+    let file = source.name().to_owned();
     let (mut read, mut kept) = (0u64, 0u64);
     while let Some((line, record)) = source.next(&header)? {
         read += 1;
-        progress.tick(read, source.position());
-        let source_row = source.row();
-        if plan.row(&source_row, record, line, &nulls)? {
+        progress.tick(read, record.position().map_or(0, csv::Position::byte));
+        if plan.row(&file, record, line, &nulls)? {
             kept += 1;
             for target in &layout {
                 match *target {

@@ -7,13 +7,12 @@
 //! A name in a `--let` is the nearest earlier `--let` of that name, else a column. In `--where` columns go first.
 
 use super::Header;
-use super::source::Row;
 use super::types::{self, Column, Kind, Nulls};
 use crate::args::RunArgs;
 use crate::eval::{clean, run_failure};
 use crate::report::{Failure, Printer};
 use csv::ByteRecord;
-use kiln::{Diagnostic, Engine, Error, Function, Span, Type, Value};
+use kiln::{Diagnostic, Engine, Function, Span, Type, Value};
 use std::collections::HashMap;
 
 /// A `--let` as it was given.
@@ -270,9 +269,9 @@ impl Plan {
     }
 
     /// Computes a row; `false` if the filter drops it.
-    pub(crate) fn row(&mut self, row: &Row, record: &ByteRecord, line: u64, nulls: &Nulls) -> Result<bool, Failure> {
+    pub(crate) fn row(&mut self, file: &str, record: &ByteRecord, line: u64, nulls: &Nulls) -> Result<bool, Failure> {
         self.loaded.fill(false);
-        let place = Place { row, record, line, nulls };
+        let place = Place { file, record, line, nulls };
         let cells = &mut Cells {
             columns: &self.columns,
             names: &self.names,
@@ -311,7 +310,7 @@ fn filter_first(steps: Vec<Step>, filter: Option<&Step>) -> (Vec<Step>, usize) {
 
 /// The row at hand.
 struct Place<'a> {
-    row: &'a Row,
+    file: &'a str,
     record: &'a ByteRecord,
     line: u64,
     nulls: &'a Nulls<'a>,
@@ -343,7 +342,7 @@ impl Cells<'_> {
         match step.function.call(self.arguments) {
             Ok(value) => Ok(Some(value)),
             Err(error) => {
-                let origin = format!("{} at {}, line {}", step.origin, place.row.file, place.line);
+                let origin = format!("{} at {}, line {}", step.origin, place.file, place.line);
                 Err(run_failure(&step.function, &error, Some(&origin)))
             }
         }
@@ -356,7 +355,7 @@ impl Cells<'_> {
         types::read(cell, ty, place.nulls).map_err(|end| {
             let name = clean(&self.names[column]);
             let message =
-                format!("{}, line {}, column `{name}`: `{}` {end}", place.row.file, place.line, clean(cell));
+                format!("{}, line {}, column `{name}`: `{}` {end}", place.file, place.line, clean(cell));
             let failure = Failure::input(message);
             if self.columns[column].guessed {
                 return failure.help(format!("{ty} is what the first rows were; for instance --type '{name}=f64'"));

@@ -35,11 +35,6 @@ pub(crate) struct Source {
     record: ByteRecord,
 }
 
-/// A row's place, for messages.
-pub(crate) struct Row {
-    pub(crate) file: String,
-}
-
 impl Source {
     /// Opens the file that the command names.
     pub(crate) fn open(args: &RunArgs) -> Result<Source, Failure> {
@@ -143,8 +138,8 @@ impl Source {
     }
 
     /// How messages call the file.
-    pub(crate) fn row(&self) -> Row {
-        Row { file: self.name.clone() }
+    pub(crate) fn name(&self) -> &str {
+        &self.name
     }
 
     pub(crate) fn delimiter(&self) -> u8 {
@@ -159,11 +154,6 @@ impl Source {
     /// How many bytes there are, if it is known.
     pub(crate) fn size(&self) -> Option<u64> {
         self.size
-    }
-
-    /// How many bytes were read.
-    pub(crate) fn position(&self) -> u64 {
-        self.reader.position().byte()
     }
 
     fn csv_failure(&self, error: csv::Error, header: Option<&Header>) -> Failure {
