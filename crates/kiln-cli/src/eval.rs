@@ -163,7 +163,11 @@ pub(crate) fn eval(args: &EvalArgs, printer: &Printer, out: &mut dyn io::Write) 
         Err(Wrong::Run(error)) => return Err(run_failure(&function, &error, None)),
         Err(wrong) => return Err(option_or(&formula, wrong.into())),
     };
-    if args.bits { writeln!(out, "{}", value::bits_input(value))? } else { writeln!(out, "{value}")? }
+    if args.bits {
+        writeln!(out, "{}", value::bits_input(value))?
+    } else {
+        writeln!(out, "{value}")?
+    }
     Ok(())
 }
 

@@ -38,7 +38,8 @@ const COMMANDS: [(&str, &str, &str); 8] = [
 
 /// Words of the language that are completed beside functions, constants and definitions.
 const WORDS: [&str; 17] = [
-    "and", "else", "false", "fn", "for", "if", "in", "inf", "let", "nan", "not", "or", "pi", "tau", "true", "var", "while",
+    "and", "else", "false", "fn", "for", "if", "in", "inf", "let", "nan", "not", "or", "pi", "tau", "true", "var",
+    "while",
 ];
 
 /// What a line did.
@@ -331,9 +332,9 @@ fn completions(line: &str, at: usize, names: &[String]) -> (usize, Vec<Pair>) {
         let commands = COMMANDS.iter().map(|(name, ..)| *name).filter(|name| name.starts_with(before));
         return (0, commands.map(|name| pair(name, format!("{name} "))).collect());
     }
-    let start = before.rfind(|c: char| !(c.is_alphanumeric() || c == '_')).map_or(0, |at| {
-        at + before[at..].chars().next().map_or(1, char::len_utf8)
-    });
+    let start = before
+        .rfind(|c: char| !(c.is_alphanumeric() || c == '_'))
+        .map_or(0, |at| at + before[at..].chars().next().map_or(1, char::len_utf8));
     let word = &before[start..];
     if word.is_empty() {
         return (start, Vec::new());

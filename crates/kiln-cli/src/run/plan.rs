@@ -354,8 +354,7 @@ impl Cells<'_> {
         let cell = types::text(&place.record[column]);
         types::read(cell, ty, place.nulls).map_err(|end| {
             let name = clean(&self.names[column]);
-            let message =
-                format!("{}, line {}, column `{name}`: `{}` {end}", place.file, place.line, clean(cell));
+            let message = format!("{}, line {}, column `{name}`: `{}` {end}", place.file, place.line, clean(cell));
             let failure = Failure::input(message);
             if self.columns[column].guessed {
                 return failure.help(format!("{ty} is what the first rows were; for instance --type '{name}=f64'"));

@@ -100,11 +100,7 @@ impl Source {
     }
 
     /// Shows rows to `look` before they are handed out: all of a file, the first of a stream. Says whether it was all.
-    pub(crate) fn preview(
-        &mut self,
-        header: &Header,
-        look: &mut dyn FnMut(u64, &ByteRecord),
-    ) -> Result<bool, Failure> {
+    pub(crate) fn preview(&mut self, header: &Header, look: &mut dyn FnMut(u64, &ByteRecord)) -> Result<bool, Failure> {
         if self.again.is_some() {
             while let Some((line, record)) = self.next(header)? {
                 look(line, record);

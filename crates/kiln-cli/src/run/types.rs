@@ -4,8 +4,8 @@
 //! narrowest of bool, i64, f64 and text that all its cells can be read as, and the first cell that forced it wider is
 //! remembered, so that a message can show it.
 
-use super::source::Source;
 use super::Header;
+use super::source::Source;
 use crate::eval::clean;
 use crate::report::Failure;
 use crate::value;
