@@ -38,7 +38,7 @@ pub(crate) fn one(name: &str, printer: &Printer, out: &mut dyn io::Write) -> Res
     writeln!(out, "{}", printer.ink(Ink::Name, function.signature))?;
     writeln!(out, "  {}", function.doc)?;
     let bound = match function.error_bound {
-        b if b == 0.0 => "exact, or as exact as the operations it is made of".to_owned(),
+        0.0 => "exact, or as exact as the operations it is made of".to_owned(),
         b if b.is_infinite() => "small in absolute terms; not bounded in units in the last place".to_owned(),
         b => format!("at most {b} units in the last place (f64)"),
     };

@@ -13,6 +13,7 @@ use clap::ValueEnum;
 use kiln::{Diagnostic, Engine, Error, Span, Type, Value};
 use serde_json::{Map, Value as Json, json};
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::io::{self, BufRead};
 
 /// Longer lines are answered with an error and not kept.
@@ -161,12 +162,13 @@ fn answer(line: &[u8], defaults: Settings, engines: &mut HashMap<Settings, Engin
 
 fn compute(request: &Request, engines: &mut HashMap<Settings, Engine>) -> Result<Value, Trouble> {
     let settings = request.settings;
-    if !engines.contains_key(&settings) {
-        let Settings { ty, engine, level, fast, checked } = settings;
-        let built = MachineArgs { engine, level, fast, checked }.build(Type::from(ty))?;
-        engines.insert(settings, built);
-    }
-    let engine = &engines[&settings];
+    let engine = match engines.entry(settings) {
+        Entry::Occupied(known) => known.into_mut(),
+        Entry::Vacant(place) => {
+            let Settings { ty, engine, level, fast, checked } = settings;
+            place.insert(MachineArgs { engine, level, fast, checked }.build(Type::from(ty))?)
+        }
+    };
     let formula = engine.formula_bytes(&request.formula);
     let formula = match &request.params {
         Some(list) => formula.params(list),
