@@ -212,7 +212,7 @@ fn levels() -> impl Iterator<Item = Level> {
 }
 
 fn run(seeds: std::ops::Range<u64>, size: usize, optimise: bool, checked: bool, chaos: impl Fn(u64) -> Chaos) {
-    let mut compiler = Compiler::default();
+    let mut compiler = Compiler::new(&[]);
     let arena = Arena::new(Mode::Strict);
     for seed in seeds {
         for level in levels() {

@@ -200,6 +200,8 @@ pub(crate) struct Walk {
     pub(super) loads: Vec<(Ref, Reg, MInst)>,
     pub(super) forward: Vec<(Option<(Ref, Reg)>, MInst)>,
     pub(super) pushed: Vec<Ref>,
+    /// The register in which each input arrives, for a function that is entered natively.
+    pub(crate) arrivals: Vec<Reg>,
     /// Inputs met that come in registers or on the stack.
     params_met: Vec<Ref>,
     /// The word of the frame that holds the context of a fallible evaluation.
@@ -262,6 +264,7 @@ impl Default for Walk {
             loads: Vec::new(),
             forward: Vec::new(),
             pushed: Vec::new(),
+            arrivals: Vec::new(),
             params_met: Vec::new(),
             context_slot: None,
             exit_label: None,
@@ -319,6 +322,7 @@ impl Walk {
         self.current = NONE;
         self.notes.clear();
         self.params_met.clear();
+        self.arrivals.clear();
         self.context_slot = None;
         self.exit_label = None;
     }
@@ -442,6 +446,7 @@ impl Walk {
             reg
         } else {
             let class = class_of(self.ty(func, r));
+            let near = self.arrival(func, r).filter(|&reg| self.is_free(reg)).unwrap_or(near);
             let reg = self.pick(target, func, class, near);
             self.assign(r, reg);
             reg
@@ -449,6 +454,15 @@ impl Walk {
         self.lock(reg);
         self.note(Note::Use { value: r, reg });
         reg
+    }
+
+    /// The register that the value is given to the function in, if it is an input that comes in one.
+    fn arrival(&self, func: &Func, r: Ref) -> Option<Reg> {
+        if self.arrivals.is_empty() {
+            return None;
+        }
+        let node = func.nodes.get(r.index()).filter(|node| node.op == Op::Param)?;
+        self.arrivals.get(node.a as usize).copied().filter(|reg| reg.is_some())
     }
 
     /// Gives a value that has no register this free one.

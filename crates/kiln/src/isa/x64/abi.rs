@@ -116,7 +116,13 @@ pub(crate) fn compile(
         walk.exit_label = Some(label);
     }
     match convention {
-        Convention::Native(_) => return_native(walk, target, func),
+        Convention::Native(abi) => {
+            walk.arrivals.extend(sources(abi, &func.params).map(|source| match source {
+                Source::Reg(reg) => reg,
+                Source::Stack(_) => Reg::NONE,
+            }));
+            return_native(walk, target, func);
+        }
         Convention::Buffer => return_in_buffer(walk, target, func),
     }
     walk.run(target, func);
