@@ -6,7 +6,7 @@
 
 use crate::args::{EngineName, EvalArgs, LevelName, MachineArgs, TypeName};
 use crate::eval::{self, Input, Wrong};
-use crate::report::Failure;
+use crate::report::{Failure, suggestion};
 use crate::value;
 use base64::Engine as _;
 use clap::ValueEnum;
@@ -63,7 +63,7 @@ impl From<Error> for Trouble {
             code: d.code.to_owned(),
             message: d.message.clone(),
             span: Some(d.span),
-            help: d.help.clone(),
+            help: d.help.as_deref().or(suggestion(d)).map(str::to_owned),
         };
         let other = || Trouble { code: "unsupported".to_owned(), ..Trouble::input(error.to_string()) };
         first.map_or_else(other, from)

@@ -170,17 +170,17 @@ impl Printer {
             Severity::Error => Level::ERROR,
             Severity::Warning => Level::WARNING,
         };
-        let suggestion = diagnostic.help.as_deref().filter(|help| help.starts_with("did you mean"));
+        let suggestion = suggestion(diagnostic);
         let mut place = Snippet::source(source)
             .path(origin)
             .annotation(AnnotationKind::Primary.span(range(source, diagnostic.span)).label(suggestion));
-        for label in &diagnostic.labels {
+        for label in diagnostic.labels.iter().filter(|label| Some(label.text.as_str()) != suggestion) {
             let label_span = range(source, label.span);
             place = place.annotation(AnnotationKind::Context.span(label_span).label(label.text.as_str()));
         }
         let title = level.primary_title(diagnostic.message.as_str()).id(diagnostic.code);
         let mut report = vec![title.element(place)];
-        let help = diagnostic.help.as_deref().filter(|_| suggestion.is_none());
+        let help = diagnostic.help.as_deref().filter(|help| Some(*help) != suggestion);
         match (&diagnostic.fix, help) {
             (Some(fix), help) if suggestion.is_none() => {
                 let patch = Patch::new(range(source, fix.span), fix.replacement.as_str());
@@ -195,6 +195,12 @@ impl Printer {
         }
         self.renderer().render(&report)
     }
+}
+
+/// What the thing at the diagnostic's place may have been meant for: it is shown under it.
+pub(crate) fn suggestion(diagnostic: &Diagnostic) -> Option<&str> {
+    let here = diagnostic.labels.iter().filter(|label| label.span == diagnostic.span).map(|label| label.text.as_str());
+    here.chain(diagnostic.help.as_deref()).find(|text| text.starts_with("did you mean"))
 }
 
 /// The span as a range that fits the source and does not cut characters.

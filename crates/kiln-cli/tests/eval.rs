@@ -56,6 +56,7 @@ const FAILURES: &[(&[&str], i32, &str)] = &[
     (&["eval", "x +", "x=1"], 1, "error[syntax"),
     (&["eval", "x", "x=abc"], 1, "`abc` is no f64"),
     (&["eval", "x", "x=1e999"], 1, "does not fit f64"),
+    (&["eval", "--type", "f32", "x", "x=1e39"], 1, "does not fit f32"),
     (&["eval", "--type", "i32", "x", "x=2147483648"], 1, "does not fit i32"),
     (&["eval", "--type", "i32", "x", "x=1.5"], 1, "`1.5` is no i32"),
     (&["eval", "--params", "x", "x + z", "x=1", "z=2"], 1, "z"),

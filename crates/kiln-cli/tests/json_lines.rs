@@ -1,5 +1,7 @@
 //! The contract of `kiln eval --json-lines`.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests fail like tests")]
+
 mod support;
 use serde_json::{Value, json};
 use std::io::{BufRead as _, BufReader, Write as _};
@@ -112,6 +114,15 @@ fn bad_lines_are_answered_and_the_next_is_read() {
         assert!(error["message"].as_str().is_some_and(|m| !m.is_empty() && m.len() < 500), "{line}: {error}");
         assert_eq!(answers[1]["value"], "2", "after {line}");
     }
+}
+
+#[test]
+fn messages_are_short_and_plain_whatever_they_quote() {
+    let long = "\\u001b".repeat(1000);
+    let request = format!("{{\"formula\":\"x\",\"inputs\":{{\"x\":\"{long}\"}}}}");
+    let answer = &ask(&[&request])[0];
+    let message = answer["error"]["message"].as_str().unwrap();
+    assert!(message.len() < 500 && !message.contains('\u{1b}'), "{message}");
 }
 
 #[test]

@@ -56,13 +56,18 @@ fn functions_are_listed_and_found_by_their_aliases() {
 
 #[test]
 fn the_repl_keeps_definitions() {
-    let script =
-        "let r = 2\nr * r\nh = r + 1\nh * 2\nh = h + 1\n:lets\n:type\n:type i32\n:type\n7 // 2\n:asm r\n:quit\nnever";
+    let script = "let r = 2\nr * r\nh = r + 1\nh * 2\n:lets\n:type\n:type i32\n:type\n7 // 2\n:asm r\n:quit\nnever";
     let outcome = kiln_with(&["repl"], script.as_bytes());
     assert_eq!(outcome.code, 0, "{}", outcome.err);
-    let expected = "r = 2\n4\nh = 3\n6\nh = 4\nlet r = 2\nlet h = r + 1\nlet h = h + 1\nf64\ni32\n3\n";
+    let expected = "r = 2\n4\nh = 3\n6\nlet r = 2\nlet h = r + 1\nf64\ni32\n3\n";
     assert!(outcome.out.starts_with(expected), "{}", outcome.out);
     assert!(outcome.out.contains("ret") && !outcome.out.contains("never"), "{}", outcome.out);
+}
+
+#[test]
+fn definitions_can_be_made_again() {
+    let outcome = kiln_with(&["repl"], b"let h = 3\nlet k = h + 1\nh = h + 10\nk\n");
+    assert_eq!((outcome.out.as_str(), outcome.code), ("h = 3\nk = 4\nh = 13\n4\n", 0), "{}", outcome.err);
 }
 
 #[test]

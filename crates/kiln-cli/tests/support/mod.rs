@@ -1,5 +1,7 @@
 //! Running the built program: what went in, what came out.
 #![allow(dead_code, reason = "each test file uses a part of it")]
+#![allow(clippy::unwrap_used, reason = "helpers of tests fail like tests")]
+#![allow(missing_docs, unreachable_pub, reason = "nobody outside the tests sees them")]
 
 use std::ffi::OsStr;
 use std::io::Write as _;
