@@ -92,7 +92,8 @@ fn tables() {
 }
 
 /// Content, arguments, exit code, what standard error says.
-const FAILURES: &[(&[u8], &[&str], i32, &[&str])] = &[
+type Broken = (&'static [u8], &'static [&'static str], i32, &'static [&'static str]);
+const FAILURES: &[Broken] = &[
     (b"x,y\n1,2\n3\n", &[], 1, &["line 3", "1 cells", "`y`"]),
     (b"x,y\n1,2\n3,4,5\n", &[], 1, &["line 3", "3 cells"]),
     (b"x,x\n1,2\n", &[], 1, &["two columns named `x`"]),
