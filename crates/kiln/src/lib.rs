@@ -12,6 +12,7 @@ pub mod types;
 
 #[cfg(test)]
 mod differential;
+mod functions;
 mod ir;
 mod isa;
 mod mach;
@@ -27,6 +28,7 @@ pub use engine::{
     TypedFunction,
 };
 pub use error::{Error, RunError};
+pub use functions::{FunctionInfo, functions};
 pub use inspect::Inspection;
 pub use mem::Mode;
 pub use run::host::{HostBody, HostReturn};
