@@ -457,7 +457,7 @@ impl Walk {
     }
 
     /// The register that the value is given to the function in, if it is an input that comes in one.
-    fn arrival(&self, func: &Func, r: Ref) -> Option<Reg> {
+    pub(crate) fn arrival(&self, func: &Func, r: Ref) -> Option<Reg> {
         if self.arrivals.is_empty() {
             return None;
         }

