@@ -18,6 +18,7 @@ fn main() {
 mod stages {
     use kiln::asm::{Assembler, EAX, ECX, EDI, ESI, Function, FunctionPointer, Gpr, Mem, RAX, RCX, RDI};
     use kiln::mem::Draft;
+    use kiln::{Engine, Inspection, Options, Type};
 
     /// A function of no argument, one and two.
     type Nullary = extern "sysv64" fn() -> i32;
@@ -32,6 +33,9 @@ mod stages {
         increment();
         multiply();
         tree_walk();
+        folding();
+        rules();
+        registers();
     }
 
     fn heading(title: &str) {
@@ -210,5 +214,58 @@ mod stages {
         println!("  f(4) = {}", f(4));
         println!("  f(10) = {}", f(10));
         println!("  Ten instructions and four trips through memory for two operations: what follows does better.");
+    }
+
+    /// Compiles a formula as the engine does, and shows what every stage made of it.
+    fn compile(formula: &str) -> Inspection {
+        let mut options = Options::default();
+        options.default_type = Some(Type::I32);
+        let engine = Engine::with_options(options).expect("this machine's own level");
+        engine.formula(formula).inspect().expect("a formula without errors")
+    }
+
+    fn show(formula: &str) -> Inspection {
+        let inspection = compile(formula);
+        println!("  {formula}");
+        for line in &inspection.code {
+            let hex: Vec<String> = line.bytes.iter().map(|byte| format!("{byte:02X}")).collect();
+            println!("    {:<22} {}", hex.join(" "), line.text);
+        }
+        inspection
+    }
+
+    /// The same evaluator after its first lesson: what is known is computed now.
+    fn folding() {
+        heading("Constant folding");
+        let inspection = show("5 * 3");
+        println!("  As written:   {}", inspection.ir_unoptimised.replace('\n', "; "));
+        println!("  As compiled:  {}", inspection.ir.replace('\n', "; "));
+        println!("  Folding runs the very closure that says what `mul` means, so it cannot disagree with the machine.");
+    }
+
+    /// Its second lesson: equal formulas, cheaper ones.
+    fn rules() {
+        heading("Rules");
+        for formula in ["x * 8", "x - x", "(x + 5) + 7", "(x + 5) * 3"] {
+            let inspection = show(formula);
+            for rule in &inspection.rules {
+                println!("    rule {:<18} gives {}", rule.rule, rule.result);
+            }
+        }
+    }
+
+    /// And its third: values stay in registers, and an instruction may do the work of three.
+    fn registers() {
+        heading("Register allocation");
+        let engine = Engine::new();
+        let f = engine.compile_typed::<fn(i32) -> i32>("(x + 5) * 3").expect("a formula of one i32");
+        show("(x + 5) * 3");
+        println!("  f(4) = {}", f.call(4));
+        println!("  f(10) = {}", f.call(10));
+        let naive = 2 + 1 + 5 + 1 + 2 + 1 + 5 + 1 + 3 + 1;
+        println!("  {} bytes instead of {naive}, and no memory touched.", f.function().code_bytes().len());
+        show("|a: i32, b: i32, c: i32, d: i32| a*b + (c*d - (a + d))");
+        println!("  The walk from the result to the inputs meets each value at its last use first, so a register is");
+        println!("  taken there and given back at the definition; no value here ever sees the stack.");
     }
 }

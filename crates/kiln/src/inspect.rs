@@ -7,7 +7,8 @@
 
 use crate::engine::Param;
 use crate::error::Error;
-use crate::ir::{self, Ref};
+use crate::ir::{self, Func, Ref};
+use crate::ops::Op;
 use crate::isa::x64::abi::{Convention, HOST};
 use crate::isa::x64::features::Level;
 use crate::isa::x64::text::push_text;
@@ -22,7 +23,7 @@ use std::time::{Duration, Instant};
 pub struct FiredRule {
     /// The rule's name.
     pub rule: &'static str,
-    /// The value that came of it, as a line of the intermediate representation.
+    /// What came of it, as operations on inputs and constants; `...` stands for what is deeper.
     pub result: String,
     /// The part of the formula that it was applied to.
     pub span: Span,
@@ -80,9 +81,10 @@ impl Inspection {
         let warnings = compiler.build(request, true, true)?;
         let source = String::from_utf8_lossy(request.source).into_owned();
         let func = &compiler.builder.func;
+        let names: Vec<String> = compiler.inputs().map(|(name, _)| name.to_owned()).collect();
         let rules = compiler.builder.fired.iter().map(|fired| FiredRule {
             rule: fired.rule,
-            result: ir::text::line(func, fired.result),
+            result: sketch(func, &names, fired.result, 3),
             span: func.spans[fired.result.index()],
         });
         let rules = rules.collect();
@@ -149,6 +151,27 @@ impl Inspection {
         }
         text
     }
+}
+
+/// A value as nested operations, down to a depth.
+fn sketch(func: &Func, inputs: &[String], r: Ref, depth: u32) -> String {
+    let node = func.node(r);
+    if let Some(value) = func.constant(r) {
+        return value.to_string();
+    }
+    if node.op == Op::Param {
+        return inputs.get(node.a as usize).cloned().unwrap_or_default();
+    }
+    if depth == 0 {
+        return "...".to_owned();
+    }
+    let mut operands = Vec::new();
+    func.for_operands(node, |operand| operands.push(sketch(func, inputs, operand, depth - 1)));
+    let name = match node.op {
+        Op::Call | Op::CallPinned => func.callees[node.a as usize].name(),
+        op => op.row().text,
+    };
+    format!("{name}({})", operands.join(", "))
 }
 
 /// The code in the compiler, which was encoded with marks, line by line.

@@ -10,6 +10,8 @@ pub mod inspect;
 pub mod span;
 pub mod types;
 
+#[cfg(all(test, unix, target_arch = "x86_64"))]
+mod abi_tests;
 #[cfg(test)]
 mod differential;
 mod ir;
@@ -20,6 +22,8 @@ pub mod mem;
 mod ops;
 mod pipeline;
 mod run;
+#[cfg(test)]
+mod scan_tests;
 mod text;
 
 pub use engine::{

@@ -53,8 +53,11 @@ pub(crate) struct Builder {
     pub(crate) overflowed: bool,
     /// Set when a chain of rules was cut off: a defect of the rule table, which costs speed but no correctness.
     pub(crate) fuel_ran_out: bool,
-    /// Open-addressing table of node numbers + 1; its length is a power of two.
-    table: Vec<u32>,
+    /// Open-addressing table; its length is a power of two. The low half of an entry is a node number + 1, the high
+    /// half the node's hash: other nodes are told apart, and the table is doubled, without a look at the nodes.
+    table: Vec<u64>,
+    /// The memory of the table before it grew.
+    spare_table: Vec<u64>,
     seed: u64,
     span: Span,
     region: u16,
@@ -84,6 +87,7 @@ impl Default for Builder {
             overflowed: false,
             fuel_ran_out: false,
             table: Vec::new(),
+            spare_table: Vec::new(),
             // Results do not depend on the seed; hostile formulas cannot aim at collisions.
             seed: std::hash::RandomState::new().hash_one(0u8) | 1,
             span: Span::default(),
@@ -414,21 +418,24 @@ impl Builder {
 
     /// The node equal to `node`: an old one or a new one.
     fn intern(&mut self, node: Node) -> Ref {
-        let mask = self.table.len() - 1;
-        let mut at = self.hash(&node) as usize & mask;
+        let hash = self.hash(&node) >> 32;
+        let mut probe = Probe::new(&node, hash, self.table.len());
         loop {
-            let entry = self.table[at];
+            let entry = self.table[probe.at];
             if entry == 0 {
                 break;
             }
-            let old = &self.func.nodes[entry as usize - 1];
-            if *old == node || (node.op == Op::Call && self.same_call(old, &node)) {
-                return Ref(entry - 1);
+            if entry >> 32 == hash {
+                let r = Ref(entry as u32 - 1);
+                let old = self.func.node(r);
+                if *old == node || (node.op == Op::Call && self.same_call(old, &node)) {
+                    return r;
+                }
             }
-            at = (at + 1) & mask;
+            probe.advance();
         }
         let r = self.push(node);
-        self.table[at] = r.0 + 1;
+        self.table[probe.at] = hash << 32 | u64::from(r.0 + 1);
         if self.func.nodes.len() * 2 > self.table.len() {
             self.grow();
         }
@@ -468,19 +475,57 @@ impl Builder {
 
     /// Doubles the table.
     fn grow(&mut self) {
-        let size = self.table.len() * 2;
+        let old = std::mem::take(&mut self.table);
+        let size = old.len() * 2;
+        self.table = std::mem::take(&mut self.spare_table);
         self.table.clear();
         self.table.resize(size, 0);
-        for i in 0..self.func.nodes.len() {
-            let node = self.func.nodes[i];
-            if node.op.is(PINNED) {
-                continue;
+        for &entry in old.iter().filter(|&&entry| entry != 0) {
+            let mut probe = Probe::new(self.func.node(Ref(entry as u32 - 1)), entry >> 32, size);
+            while self.table[probe.at] != 0 {
+                probe.advance();
             }
-            let mut at = self.hash(&node) as usize & (size - 1);
-            while self.table[at] != 0 {
-                at = (at + 1) & (size - 1);
-            }
-            self.table[at] = i as u32 + 1;
+            self.table[probe.at] = entry;
+        }
+        self.spare_table = old;
+    }
+}
+
+/// The places in the table where a node may be, in order: first a few near the place of its newest operand, because a
+/// formula's next node is mostly about its last one, and those places are in the cache; then from the place of its
+/// hash on, so that nodes that share their newest operand do not crowd.
+struct Probe {
+    at: usize,
+    mask: usize,
+    near: u32,
+    hash: usize,
+}
+
+const NEAR_PLACES: u32 = 8;
+
+impl Probe {
+    #[inline]
+    fn new(node: &Node, hash: u64, size: usize) -> Probe {
+        let mask = size - 1;
+        let hash = hash as usize;
+        let near = match node.op {
+            // Their fields are bits, or may differ between equal nodes.
+            Op::Param | Op::Const | Op::Call => hash,
+            _ => node.a.max(node.b).max(node.c) as usize * 2,
+        };
+        Probe { at: near & mask, mask, near: NEAR_PLACES, hash }
+    }
+
+    #[inline]
+    fn advance(&mut self) {
+        if self.near > 1 {
+            self.near -= 1;
+            self.at = (self.at + 1) & self.mask;
+        } else if self.near == 1 {
+            self.near = 0;
+            self.at = self.hash & self.mask;
+        } else {
+            self.at = (self.at + 1) & self.mask;
         }
     }
 }

@@ -1,7 +1,7 @@
 //! THE rule table: which expressions equal which.
 //!
 //! Owns the equalities by which [`super::build::Builder`] rewrites a node when it is made. One line each: name, the
-//! types on which it is valid, what it needs, text in the notation of [`super::matcher`]. Every line holds for all
+//! types on which it is valid, what it needs, text in the notation of `super::matcher::notation`. Every line holds for all
 //! values of its types, bit for bit (any NaN equals any NaN): the two zeros, infinities and NaN included. The tests
 //! below prove each line from this text alone: over awkward values on every type, exhaustively at 8 bits, and by an SMT
 //! solver at full width. So a rule is one line here and nothing anywhere else.
@@ -21,8 +21,11 @@ pub(crate) use super::matcher::apply;
 macro_rules! rules {
     ($($name:ident [$($class:ident)+] $($need:ident)* $text:literal)*) => {
         /// All rules, in the order in which they are tried.
-        pub(crate) static TABLE: &[Rule] =
-            &[$(const { parse(stringify!($name), 0 $(| $class)+, 0 $(| $need)*, $text) }),*];
+        pub(crate) static TABLE: &[Rule] = &[$({
+            #[allow(non_upper_case_globals, reason = "the compiler's message about a malformed row shows its name")]
+            const $name: Rule = parse(stringify!($name), 0 $(| $class)+, 0 $(| $need)*, $text);
+            $name
+        }),*];
     };
 }
 
@@ -478,6 +481,6 @@ rules! {
 #[cfg(test)]
 mod smt;
 #[cfg(test)]
-mod soup;
+pub(super) mod soup;
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

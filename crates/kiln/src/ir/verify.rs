@@ -16,12 +16,12 @@ pub(crate) fn verify(func: &Func) -> Result<(), String> {
     if func.spans.len() != func.nodes.len() {
         return Err("nodes and spans differ in number".into());
     }
-    regions(func)?;
+    let nesting = regions(func)?;
     params(func)?;
     for (i, node) in func.nodes.iter().enumerate() {
         let r = Ref(i as u32);
-        place(func, r, node)
-            .and_then(|()| fields(func, node))
+        place(func, &nesting, r, node)
+            .and_then(|()| fields(func, &nesting, node))
             .map_err(|why| format!("%{i} ({} of {}): {why}", node.op.row().text, node.ty))?;
     }
     effects(func)?;
@@ -37,24 +37,54 @@ fn ensure(holds: bool, why: &str) -> Result<(), String> {
     if holds { Ok(()) } else { Err(why.to_owned()) }
 }
 
-/// Is `outer` the region `inner` or one around it, so that its values are visible there?
-fn visible(func: &Func, outer: u16, mut inner: u16) -> bool {
-    while inner > outer {
-        inner = func.regions[inner as usize].parent;
-    }
-    inner == outer
+/// The nesting of regions as intervals, so that visibility is one comparison however deep they nest.
+struct Nesting {
+    /// By region: its place in an order in which all that is inside it follows it, and where that ends.
+    spans: Vec<(u32, u32)>,
 }
 
-fn regions(func: &Func) -> Result<(), String> {
-    ensure(!func.regions.is_empty() && func.regions[0].parent == 0, "the body is missing")?;
-    for (i, region) in func.regions.iter().enumerate().skip(1) {
-        let sound = (region.parent as usize) < i
-            && region.condition.index() < func.nodes.len()
-            && func.ty(region.condition) == Type::Bool
-            && visible(func, func.node(region.condition).region, region.parent);
-        ensure(sound, &format!("region {i} has no condition in the region around it"))?;
+impl Nesting {
+    /// Parents stand before their children.
+    fn new(func: &Func) -> Nesting {
+        let mut sizes = vec![1u32; func.regions.len()];
+        for (i, region) in func.regions.iter().enumerate().skip(1).rev() {
+            sizes[region.parent as usize] += sizes[i];
+        }
+        let mut spans = vec![(0, sizes[0]); func.regions.len()];
+        let mut next = vec![1; func.regions.len()];
+        for (i, region) in func.regions.iter().enumerate().skip(1) {
+            let start = next[region.parent as usize];
+            next[region.parent as usize] += sizes[i];
+            next[i] = start + 1;
+            spans[i] = (start, start + sizes[i]);
+        }
+        Nesting { spans }
     }
-    Ok(())
+
+    /// Is `outer` the region `inner` or one around it, so that its values are visible there?
+    fn visible(&self, outer: u16, inner: u16) -> bool {
+        let (Some(&(start, end)), Some(&(at, _))) = (self.spans.get(outer as usize), self.spans.get(inner as usize))
+        else {
+            return false;
+        };
+        start <= at && at < end
+    }
+}
+
+fn regions(func: &Func) -> Result<Nesting, String> {
+    ensure(!func.regions.is_empty() && func.regions[0].parent == 0, "the body is missing")?;
+    let ordered = func.regions.iter().enumerate().skip(1).all(|(i, region)| (region.parent as usize) < i);
+    ensure(ordered, "a region does not stand after the one around it")?;
+    let nesting = Nesting::new(func);
+    for (i, region) in func.regions.iter().enumerate().skip(1) {
+        let sound = region.condition.index() < func.nodes.len()
+            && func.ty(region.condition) == Type::Bool
+            && nesting.visible(func.node(region.condition).region, region.parent);
+        ensure(sound, &format!("region {i} has no condition in the region around it"))?;
+        let known = !region.has_effects || func.regions[region.parent as usize].has_effects;
+        ensure(known, "a region does not know of effects inside it")?;
+    }
+    Ok(nesting)
 }
 
 fn params(func: &Func) -> Result<(), String> {
@@ -69,7 +99,7 @@ fn params(func: &Func) -> Result<(), String> {
 }
 
 /// Operands stand before their users and are visible from them; pure nodes live as far out as they can.
-fn place(func: &Func, r: Ref, node: &Node) -> Result<(), String> {
+fn place(func: &Func, nesting: &Nesting, r: Ref, node: &Node) -> Result<(), String> {
     ensure((node.region as usize) < func.regions.len(), "no such region")?;
     if matches!(node.op, Op::Call | Op::CallPinned) {
         let end = u64::from(node.b) + u64::from(node.c);
@@ -79,7 +109,7 @@ fn place(func: &Func, r: Ref, node: &Node) -> Result<(), String> {
     func.for_operands(node, |operand| {
         older &= operand < r;
         if operand < r && node.op != Op::Join {
-            seen &= visible(func, func.node(operand).region, node.region);
+            seen &= nesting.visible(func.node(operand).region, node.region);
             innermost = innermost.max(func.node(operand).region);
         }
     });
@@ -90,7 +120,7 @@ fn place(func: &Func, r: Ref, node: &Node) -> Result<(), String> {
 }
 
 /// Types and fields, operation by operation.
-fn fields(func: &Func, node: &Node) -> Result<(), String> {
+fn fields(func: &Func, nesting: &Nesting, node: &Node) -> Result<(), String> {
     let ty = |field: u32| func.ty(Ref(field));
     let same = |n: usize| [node.a, node.b, node.c][..n].iter().all(|&f| ty(f) == ty(node.a));
     let unused = |n: usize| [node.a, node.b, node.c][n..].iter().all(|&f| f == 0);
@@ -125,11 +155,11 @@ fn fields(func: &Func, node: &Node) -> Result<(), String> {
             let fits = node.op != Op::Bitcast || ty(node.a).bits() == node.ty.bits();
             ensure(fits, "a bitcast between widths")
         }
-        Sig::Special => special(func, node),
+        Sig::Special => special(func, nesting, node),
     }
 }
 
-fn special(func: &Func, node: &Node) -> Result<(), String> {
+fn special(func: &Func, nesting: &Nesting, node: &Node) -> Result<(), String> {
     match node.op {
         Op::Call | Op::CallPinned => {
             let callee = func.callees.get(node.a as usize).ok_or("no such callee")?;
@@ -161,7 +191,7 @@ fn special(func: &Func, node: &Node) -> Result<(), String> {
             let branch = func.node(Ref(node.a));
             ensure(branch.op == Op::If && branch.region == node.region, "a join without its if")?;
             let arm = |field: u32, region: u32| {
-                func.ty(Ref(field)) == node.ty && visible(func, func.node(Ref(field)).region, region as u16)
+                func.ty(Ref(field)) == node.ty && nesting.visible(func.node(Ref(field)).region, region as u16)
             };
             ensure(arm(node.b, branch.b) && arm(node.c, branch.c), "an arm's value is not visible in the arm")
         }
@@ -175,12 +205,8 @@ fn effects(func: &Func) -> Result<(), String> {
     let pinned = func.nodes.iter().enumerate().filter(|(_, n)| n.op.is(PINNED)).map(|(i, _)| Ref(i as u32));
     ensure(pinned.eq(func.effects.iter().copied()), "the effects are not the pinned nodes")?;
     for &r in &func.effects {
-        let mut region = func.node(r).region;
+        let region = func.node(r).region;
         ensure(func.regions[region as usize].has_effects, "a region does not know of its effects")?;
-        while region != 0 {
-            region = func.regions[region as usize].parent;
-            ensure(func.regions[region as usize].has_effects, "a region does not know of effects inside it")?;
-        }
     }
     Ok(())
 }
@@ -189,6 +215,9 @@ fn effects(func: &Func) -> Result<(), String> {
 mod tests {
     use super::*;
     use crate::ir::build::{BuildOptions, Builder};
+
+    /// Spoils a function; finds the first node of an operation.
+    type Damage = fn(&mut Func, &dyn Fn(Op) -> usize);
 
     fn sample() -> Builder {
         let mut b = Builder::default();
@@ -215,7 +244,7 @@ mod tests {
     #[test]
     fn every_kind_of_damage_is_seen() {
         let find = |b: &Builder, op: Op| b.func.nodes.iter().position(|n| n.op == op).unwrap();
-        let damages: &[(&str, fn(&mut Func, &dyn Fn(Op) -> usize))] = &[
+        let damages: &[(&str, Damage)] = &[
             ("another type", |f, _| f.params[0] = Type::F32),
             ("stands twice", |f, _| f.nodes[1].a = 0),
             ("one type", |f, at| f.nodes[at(Op::Add)].ty = Type::I32),

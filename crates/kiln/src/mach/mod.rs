@@ -8,6 +8,8 @@
 
 mod branch;
 pub(crate) mod buffer;
+#[cfg(any(test, debug_assertions))]
+pub(crate) mod check;
 pub(crate) mod listing;
 pub(crate) mod schedule;
 pub(crate) mod walk;

@@ -111,17 +111,18 @@ pub(crate) enum Note {
     /// The node reads `value` in this slot.
     UseSlot { value: Ref, slot: u32 },
     /// The node leaves itself in this register.
-    Def { reg: Reg },
+    Def { reg: Reg, at: u32 },
     /// One instruction that puts `value` into `reg` from wherever it was.
     Move { value: Ref, reg: Reg, at: u32 },
-    /// `count` instructions that exchange two registers.
-    Swap { a: Reg, b: Reg, at: u32, count: u32 },
     /// One instruction that stores `value` from `reg` to `slot`.
     Store { value: Ref, reg: Reg, slot: u32, at: u32 },
     /// At the end of an arm: what is `from` in `reg` is called `to` from here on.
     Rename { from: Ref, to: Ref, reg: Reg, at: u32 },
-    /// The first arm of a branch ends here.
-    Arm { at: u32 },
+    /// What is noted next are moves between nodes.
+    Moves { at: u32 },
+    /// The first arm of a branch ends here. If the second one has no instructions, the jump past the first goes to
+    /// `joined`, and there happen the last `renames` renames.
+    Arm { at: u32, joined: Option<Label>, renames: u32 },
 }
 
 pub(super) const NONE: u32 = u32::MAX;
@@ -148,6 +149,8 @@ pub(super) struct Frame {
     pub(super) join_label: Label,
     pub(super) else_label: Label,
     pub(super) in_else: bool,
+    /// How many notes there were when the second arm was begun.
+    pub(super) notes: usize,
     pub(super) body_len: usize,
     pub(super) after: Owners,
     pub(super) at_else: Owners,
@@ -200,6 +203,8 @@ pub(crate) struct Walk {
     pub(super) loads: Vec<(Ref, Reg, MInst)>,
     pub(super) forward: Vec<(Option<(Ref, Reg)>, MInst)>,
     pub(super) pushed: Vec<Ref>,
+    /// The register in which each input arrives, for a function that is entered natively.
+    pub(crate) arrivals: Vec<Reg>,
     /// Inputs met that come in registers or on the stack.
     params_met: Vec<Ref>,
     /// The word of the frame that holds the context of a fallible evaluation.
@@ -262,10 +267,11 @@ impl Default for Walk {
             loads: Vec::new(),
             forward: Vec::new(),
             pushed: Vec::new(),
+            arrivals: Vec::new(),
             params_met: Vec::new(),
             context_slot: None,
             exit_label: None,
-            recording: false,
+            recording: cfg!(test),
             notes: Vec::new(),
         }
     }
@@ -319,6 +325,7 @@ impl Walk {
         self.current = NONE;
         self.notes.clear();
         self.params_met.clear();
+        self.arrivals.clear();
         self.context_slot = None;
         self.exit_label = None;
     }
@@ -347,16 +354,22 @@ impl Walk {
         if self.recording {
             let here = self.code.body.len() as u32;
             if let Note::Node { at, .. }
+            | Note::Def { at, .. }
             | Note::Move { at, .. }
-            | Note::Swap { at, .. }
             | Note::Store { at, .. }
             | Note::Rename { at, .. }
-            | Note::Arm { at } = &mut note
+            | Note::Moves { at }
+            | Note::Arm { at, .. } = &mut note
             {
                 *at = here;
             }
             self.notes.push(note);
         }
+    }
+
+    /// What is emitted next belongs to no node: it moves values to where they are wanted.
+    pub(crate) fn begin_moves(&mut self) {
+        self.note(Note::Moves { at: 0 });
     }
 
     /// The value that stands for a pointer given to the function.
@@ -442,6 +455,7 @@ impl Walk {
             reg
         } else {
             let class = class_of(self.ty(func, r));
+            let near = self.arrival(func, r).filter(|&reg| self.is_free(reg)).unwrap_or(near);
             let reg = self.pick(target, func, class, near);
             self.assign(r, reg);
             reg
@@ -449,6 +463,15 @@ impl Walk {
         self.lock(reg);
         self.note(Note::Use { value: r, reg });
         reg
+    }
+
+    /// The register that the value is given to the function in, if it is an input that comes in one.
+    pub(crate) fn arrival(&self, func: &Func, r: Ref) -> Option<Reg> {
+        if self.arrivals.is_empty() {
+            return None;
+        }
+        let node = func.nodes.get(r.index()).filter(|node| node.op == Op::Param)?;
+        self.arrivals.get(node.a as usize).copied().filter(|reg| reg.is_some())
     }
 
     /// Gives a value that has no register this free one.
@@ -712,7 +735,7 @@ impl Walk {
         };
         self.lock(reg);
         self.store_to_slot(target, r, ty, reg);
-        self.note(Note::Def { reg });
+        self.note(Note::Def { reg, at: 0 });
         reg
     }
 

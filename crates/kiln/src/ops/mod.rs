@@ -229,7 +229,7 @@ impl Op {
     /// What the operation does to operands of type `ty`, if it is defined on them.
     /// Conversions are looked up by [`conversion`].
     #[inline]
-    pub(crate) fn meaning(self, ty: Type) -> Option<Meaning> {
+    pub(crate) const fn meaning(self, ty: Type) -> Option<Meaning> {
         MEANINGS[self as usize][ty as usize]
     }
 

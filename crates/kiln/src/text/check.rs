@@ -1,417 +1,339 @@
-//! Interim checker.
+//! Names and types; from syntax tree to values.
+//!
+//! Owns what a name refers to, what type everything has, and which conversions stand between. The one idea: literals,
+//! constants and operations on these alone have no type until they meet an operand that has one, so types are known
+//! only after reading ahead. Three passes over the flat tree, each a loop:
+//!
+//! 1. `infer`, forward: resolves names, gives each node a type or the kind of number that it is, and notes at the root
+//!    of an untyped expression the type that its context asks for. All errors of names and types are found here.
+//! 2. `settle`, backward: hands these types down to the literals, and notes at which types each untyped `let` is needed.
+//! 3. `build`, forward: makes the values. An untyped `let` that is needed at several types is built once for each.
+//!
+//! Obligations of an adder: `infer` and `build` must agree on the type of every node; both ask `mix` and the function
+//! table. Deliberately does not know syntax, nor what an operation computes.
+
 #![forbid(unsafe_code)]
+
+mod build;
+mod infer;
+mod settle;
+#[cfg(test)]
+pub(crate) mod tests;
+
 use super::FrontEnd;
-use super::ast::{Kind, Node};
+use super::ast::{Ast, Literal};
+use super::lex::{HUGE, INTEGER, RADIX};
+use super::symbols::{Symbol, Symbols};
 use crate::ir::Ref;
 use crate::ir::build::Builder;
-use crate::math::{self, Rule};
-use crate::ops::Op;
+use crate::math::{self, Function};
 use crate::pipeline::Request;
-use crate::span::{Diagnostic, Span};
+use crate::run::host::HostFunction;
+use crate::span::{Diagnostic, Span, quote};
 use crate::types::{Type, Value};
-use std::collections::HashMap;
+use std::sync::Arc;
 
-#[derive(Clone, Copy, Debug)]
-enum Val {
-    Typed(Ref),
-    Untyped { first: usize, last: usize },
-    Marker,
-    Bad,
+/// What is known of a node's type before its context is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Known {
+    /// An error was reported; nothing more is said about what contains it.
+    Error,
+    /// The type.
+    Typed(Type),
+    /// A number without point or exponent, or made of such: at home in every type of numbers.
+    Int,
+    /// A number that only floats can be.
+    Float,
+    /// A number that only ints can be: made of bits.
+    Whole,
 }
 
+/// The type that an untyped node gets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Context {
+    /// None: the node is typed, or its value is not needed.
+    Nothing,
+    /// This one.
+    At(Type),
+    /// The one at which the enclosing `let` is being built.
+    OfLet,
+}
+
+/// What the passes note about a node.
+#[derive(Clone, Copy, Debug)]
+struct Info {
+    known: Known,
+    context: Context,
+    /// `Name`: an input's or `let`'s number, see `LET`. `Let`: its number. `Pow`, `Call` of a power: `LITERAL_POWER`.
+    data: u32,
+}
+
+/// In `Info::data` of a `Name`: the number is a `let`'s.
+const LET: u32 = 1 << 31;
+/// In `Info::data` of a `Name`: a constant.
+const CONSTANT: u32 = u32::MAX;
+/// In `Info::data` of a power: the exponent is a literal.
+const LITERAL_POWER: u32 = 1;
+
+/// What a name refers to.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Binding {
+    Nothing,
+    /// An input if it is used, of this type.
+    Offered(Type),
+    Input(u32),
+    Let(u32),
+}
+
+/// What is known of a `let`.
+#[derive(Clone, Copy, Debug)]
+struct LetInfo {
+    symbol: Symbol,
+    known: Known,
+    /// The types at which an untyped one is needed, as bits.
+    types: u8,
+    /// Its value contains a block.
+    has_block: bool,
+    /// Its values by type.
+    refs: [Ref; 5],
+}
+
+/// The memory of the three passes, and the inputs of the last check.
 #[derive(Default)]
 pub(crate) struct State {
-    pub(crate) inputs: Vec<(String, Type)>,
-    input_refs: HashMap<u32, Ref>,
-    lets: HashMap<u32, Val>,
+    info: Vec<Info>,
+    /// The values that wait for their operator, as nodes (`infer`).
+    stack: Vec<u32>,
+    bindings: Vec<Binding>,
+    /// Bindings to be undone: symbol and what it was.
+    undo: Vec<(Symbol, Binding)>,
+    /// Open blocks: their `BlockBegin`, and where in `undo` they begin.
+    scopes: Vec<(u32, u32)>,
+    /// Names bound for the whole formula, also from within a block.
+    everywhere: Vec<Symbol>,
+    /// The last `Block` so far.
+    last_block: Option<u32>,
+    lets: Vec<LetInfo>,
+    inputs: Vec<(Symbol, Type)>,
+    /// Lets that are built at several types: their `Let` nodes, last first.
+    several: Vec<u32>,
+    /// The values that wait for their operator (`build`).
+    values: Vec<Ref>,
+    arguments: Vec<Ref>,
+    /// The nodes of inputs.
+    input_refs: Vec<Ref>,
 }
 
-impl FrontEnd {
-    pub(crate) fn check(&mut self, source: &str, request: &Request<'_>, b: &mut Builder) {
-        self.state = State::default();
-        let mut declared = request.params.map(|p| p.to_vec());
-        if self.ast.has_signature {
-            let list = self.ast.params.iter().map(|p| (self.symbols.name(p.symbol).to_owned(), p.ty)).collect();
-            declared = Some(list);
-        }
-        for (name, ty) in declared.iter().flatten() {
-            let ty = ty.unwrap_or(request.default_type);
-            let r = b.param(ty);
-            self.state.inputs.push((name.clone(), ty));
-            let symbol = self.symbols.intern(name);
-            self.state.input_refs.insert(symbol.0, r);
-        }
-        if self.sink.has_errors() || self.ast.nodes.is_empty() {
-            return;
-        }
-        let n = self.ast.nodes.len();
-        let literal = if request.default_type == Type::Bool { Type::F64 } else { request.default_type };
-        let mut c = Ck { f: self, request, b, source, closed: declared.is_some(), default: literal };
-        let v = c.run(0, n - 1, None);
-        let r = c.force(v, literal);
-        if let Val::Typed(r) = r {
-            b.func.results.push(r);
-        }
-    }
-
-    pub(crate) fn inputs(&self) -> impl Iterator<Item = (&str, Type)> {
-        self.state.inputs.iter().map(|(n, t)| (n.as_str(), *t))
-    }
-    pub(crate) fn dump(&self, _source: &str) -> String {
-        self.ast.dump(&self.symbols)
-    }
-    pub(crate) fn print(&self, source: &str) -> String {
-        source.to_owned()
-    }
-}
-
-struct Ck<'a, 'b> {
-    f: &'a mut FrontEnd,
-    request: &'a Request<'b>,
-    b: &'a mut Builder,
-    #[allow(dead_code, reason = "interim")]
+/// One check.
+struct Checker<'a> {
     source: &'a str,
+    ast: &'a Ast,
+    symbols: &'a Symbols,
+    sink: &'a mut super::Sink,
+    state: &'a mut State,
+    hosts: &'a [Arc<HostFunction>],
+    /// The default type of inputs.
+    input_type: Type,
+    /// The inputs are declared: any other free name is an error.
     closed: bool,
+    /// The type of untyped results, and the float and int defaults.
     default: Type,
+    /// Evaluating something that is not needed might be noticed.
+    effects: bool,
 }
 
-pub(crate) fn mix(a: Type, b: Type) -> Option<Type> {
-    if a == b {
-        return Some(a);
-    }
+/// The type in which two types of numbers meet; `None` for `bool` with a number.
+fn mix(a: Type, b: Type) -> Option<Type> {
     match (a, b) {
+        _ if a == b => Some(a),
         (Type::Bool, _) | (_, Type::Bool) => None,
         (Type::F64, _) | (_, Type::F64) => Some(Type::F64),
         (Type::F32, _) | (_, Type::F32) => Some(Type::F32),
-        _ => Some(Type::I64),
+        (Type::I64, _) | (_, Type::I64) => Some(Type::I64),
+        (Type::I32, Type::I32) => Some(Type::I32),
     }
 }
 
-impl Ck<'_, '_> {
-    fn err(&mut self, code: &'static str, span: Span, m: impl Into<String>) -> Val {
-        self.f.sink.push(Diagnostic::error(code, span, m));
-        Val::Bad
-    }
-    fn force(&mut self, v: Val, ty: Type) -> Val {
-        match v {
-            Val::Untyped { first, last } => self.run(first, last, Some(ty)),
-            v => v,
-        }
-    }
-    fn ty(&self, v: Val) -> Option<Type> {
-        if let Val::Typed(r) = v { Some(self.b.ty(r)) } else { None }
-    }
-    fn unify(&mut self, vs: &mut [Val], span: Span) -> Option<Type> {
-        let mut common: Option<Type> = None;
-        for &v in vs.iter() {
-            if matches!(v, Val::Bad) {
-                return None;
-            }
-            if let Some(t) = self.ty(v) {
-                common = match common {
-                    None => Some(t),
-                    Some(c) => match mix(c, t) {
-                        Some(m) => Some(m),
-                        None => {
-                            self.err("type", span, format!("{c} and {t} do not mix"));
-                            return None;
-                        }
-                    },
-                };
-            }
-        }
-        let context = common.unwrap_or(self.default);
-        for v in vs.iter_mut() {
-            if matches!(v, Val::Untyped { .. }) {
-                *v = self.force(*v, context);
-                let t = self.ty(*v)?;
-                common = match common {
-                    None => Some(t),
-                    Some(c) => mix(c, t),
-                };
-            }
-        }
-        if common.is_none() {
-            self.err("type", span, "these types do not mix");
-        }
-        common
-    }
-    fn conv(&mut self, v: Val, ty: Type) -> Ref {
-        match v {
-            Val::Typed(r) => self.b.convert(r, ty),
-            _ => self.b.small(ty, 0),
+/// What a call refers to.
+#[derive(Clone)]
+enum Callee {
+    Builtin(&'static Function),
+    Host(Arc<HostFunction>),
+}
+
+impl FrontEnd {
+    /// Resolves names and types of the tree and makes its values in `builder`, which is reset; the last of them is
+    /// pushed to the function's results, unless there are errors. What is wrong is in `self.sink`.
+    pub(crate) fn check(&mut self, source: &str, request: &Request<'_>, builder: &mut Builder) {
+        let closed = self.declare(request);
+        let default = if request.default_type == Type::Bool { Type::F64 } else { request.default_type };
+        let effects = request.checked || !request.hosts.is_empty();
+        let FrontEnd { symbols, ast, sink, state, .. } = self;
+        let (hosts, input_type) = (request.hosts, request.default_type);
+        let mut checker = Checker { source, ast, symbols, sink, state, hosts, input_type, closed, default, effects };
+        checker.infer();
+        checker.settle();
+        if !checker.sink.has_errors() {
+            checker.build(builder);
         }
     }
 
-    fn run(&mut self, start: usize, end: usize, ctx: Option<Type>) -> Val {
-        let mut stack: Vec<Val> = Vec::new();
-        let mut i = start;
-        while i <= end {
-            let node = self.f.ast.nodes[i];
-            self.b.set_span(node.span());
-            let v = self.node(i, &node, ctx, &mut stack);
-            stack.push(v);
-            i += 1;
-        }
-        stack.into_iter().rev().find(|v| !matches!(v, Val::Marker)).unwrap_or(Val::Bad)
+    /// The inputs of the function that was checked last, in the order of its parameters.
+    pub(crate) fn inputs(&self) -> impl Iterator<Item = (&str, Type)> {
+        self.state.inputs.iter().map(|&(symbol, ty)| (self.symbols.name(symbol), ty))
     }
 
-    fn node(&mut self, i: usize, node: &Node, ctx: Option<Type>, s: &mut Vec<Val>) -> Val {
-        let untyped = Val::Untyped { first: node.first as usize, last: i };
-        let is_untyped = |v: &Val| matches!(v, Val::Untyped { .. });
-        match node.kind {
-            Kind::Number => {
-                let l = self.f.ast.literals[node.data as usize];
-                let Some(mut ty) = l.suffix.or(ctx) else { return untyped };
-                let whole = l.flags & super::lex::INTEGER != 0;
-                if ty.is_int() && !whole {
-                    ty = Type::F64;
+    /// Forgets the last check and binds the names that are declared or offered. Are the inputs declared?
+    fn declare(&mut self, request: &Request<'_>) -> bool {
+        let state = &mut self.state;
+        for &(symbol, _) in &state.undo {
+            state.bindings[symbol.0 as usize] = Binding::Nothing;
+        }
+        for &symbol in &state.everywhere {
+            state.bindings[symbol.0 as usize] = Binding::Nothing;
+        }
+        state.undo.clear();
+        state.everywhere.clear();
+        state.scopes.clear();
+        state.inputs.clear();
+        let mut declared = request.params.is_some();
+        if self.ast.has_signature {
+            declared = true;
+            for i in 0..self.ast.params.len() {
+                let param = self.ast.params[i];
+                self.declare_input(param.symbol, param.ty.unwrap_or(request.default_type), param.span);
+            }
+        } else if let Some(params) = request.params {
+            for (name, ty) in params {
+                let symbol = self.symbols.intern(name);
+                self.declare_input(symbol, ty.unwrap_or(request.default_type), Span::default());
+            }
+        } else {
+            for (name, ty) in request.known {
+                // A name that the formula does not contain is no symbol.
+                if let Some(symbol) = self.symbols.find(name) {
+                    self.state.bind(symbol, Binding::Offered(*ty));
                 }
-                let value = match ty {
-                    Type::F64 => Value::F64(l.value),
-                    Type::F32 => Value::F32(l.value as f32),
-                    Type::I32 => Value::I32(l.int as i32),
-                    _ => Value::I64(l.int as i64),
-                };
-                Val::Typed(self.b.constant(value))
             }
-            Kind::Name => self.name(node, ctx, untyped),
-            Kind::Program | Kind::Block => {
-                let v = s.iter().rev().find(|v| !matches!(v, Val::Marker)).copied().unwrap_or(Val::Bad);
-                s.clear();
-                v
-            }
-            Kind::Let => {
-                let v = s.pop().unwrap_or(Val::Bad);
-                self.f.state.lets.insert(node.data, v);
-                Val::Marker
-            }
-            Kind::Error => Val::Bad,
-            Kind::BlockBegin | Kind::IfThen | Kind::IfElse | Kind::Link => Val::Marker,
-            Kind::If => {
-                let mut take = || loop {
-                    match s.pop() {
-                        Some(Val::Marker) => {}
-                        v => break v.unwrap_or(Val::Bad),
-                    }
-                };
-                let (e, t, c) = (take(), take(), take());
-                self.choose(c, t, e, node.span())
-            }
-            Kind::Call => {
-                let at = s.len() - node.count as usize;
-                let mut args = s.split_off(at);
-                self.call(node, &mut args, untyped)
-            }
-            k if k.is_prefix() => {
-                let a = s.pop().unwrap_or(Val::Bad);
-                if is_untyped(&a) && k != Kind::Not {
-                    return untyped;
-                }
-                let Val::Typed(r) = a else { return Val::Bad };
-                let t = self.b.ty(r);
-                Val::Typed(match k {
-                    Kind::Neg => self.b.unary(Op::Neg, r),
-                    Kind::Plus => r,
-                    _ if t == Type::Bool || t.is_int() => self.b.unary(Op::Not, r),
-                    _ => return self.err("type", node.span(), "not needs a bool"),
-                })
-            }
-            k if k.is_binary() => {
-                let (y, x) = (s.pop().unwrap_or(Val::Bad), s.pop().unwrap_or(Val::Bad));
-                self.binary(k, x, y, node, i, untyped)
-            }
-            Kind::Chain => {
-                let mut values = Vec::new();
-                let mut links = Vec::new();
-                for c in self.f.ast.children_reversed(i as u32).collect::<Vec<_>>() {
-                    let n = self.f.ast.nodes[c as usize];
-                    if n.kind == Kind::Link {
-                        links.push(n.link());
-                        s.pop();
-                    } else {
-                        values.push(s.pop().unwrap_or(Val::Bad));
-                    }
-                }
-                values.reverse();
-                links.reverse();
-                let mut all: Option<Ref> = None;
-                for (k, w) in links.iter().zip(values.windows(2)) {
-                    let Val::Typed(r) = self.compare(*k, w[0], w[1], node.span()) else { return Val::Bad };
-                    all = Some(match all {
-                        None => r,
-                        Some(a) => self.b.binary(Op::And, a, r),
-                    });
-                }
-                all.map_or(Val::Bad, Val::Typed)
-            }
-            _ => Val::Bad,
+        }
+        declared
+    }
+
+    fn declare_input(&mut self, symbol: Symbol, ty: Type, span: Span) {
+        let name = self.symbols.name(symbol);
+        if self.state.binding(symbol) != Binding::Nothing {
+            let message = format!("there are two inputs with the name {}", quote(name));
+            self.sink.push(Diagnostic::error("duplicate", span, message));
+            return;
+        }
+        if let Some(lint) = shadows(symbol, name, span) {
+            self.sink.push(lint);
+        }
+        self.state.bind(symbol, Binding::Input(self.state.inputs.len() as u32));
+        self.state.inputs.push((symbol, ty));
+    }
+}
+
+/// The warning that a new name hides a constant or looks like a function.
+fn shadows(symbol: Symbol, name: &str, span: Span) -> Option<Diagnostic> {
+    if symbol.is_constant() {
+        return Some(Diagnostic::warning("shadow/constant", span, format!("{} hides the constant of this name", quote(name))));
+    }
+    math::lookup(name)?;
+    Some(Diagnostic::warning("shadow/function", span, format!("{} is also the name of a function", quote(name))))
+}
+
+impl State {
+    fn binding(&self, symbol: Symbol) -> Binding {
+        self.bindings.get(symbol.0 as usize).copied().unwrap_or(Binding::Nothing)
+    }
+
+    /// Binds a name up to the end of the block.
+    fn bind(&mut self, symbol: Symbol, binding: Binding) {
+        self.undo.push((symbol, self.binding(symbol)));
+        self.set(symbol, binding);
+    }
+
+    /// Binds a name that nothing hides, also beyond the block.
+    fn bind_everywhere(&mut self, symbol: Symbol, binding: Binding) {
+        self.everywhere.push(symbol);
+        self.set(symbol, binding);
+    }
+
+    fn set(&mut self, symbol: Symbol, binding: Binding) {
+        let index = symbol.0 as usize;
+        if index >= self.bindings.len() {
+            self.bindings.resize(index + 1, Binding::Nothing);
+        }
+        self.bindings[index] = binding;
+    }
+}
+
+impl Checker<'_> {
+    fn error(&mut self, code: &'static str, span: Span, message: impl Into<String>) {
+        self.sink.push(Diagnostic::error(code, span, message));
+    }
+
+    fn default_float(&self) -> Type {
+        if self.default.is_float() { self.default } else { Type::F64 }
+    }
+
+    fn default_int(&self) -> Type {
+        if self.default.is_int() { self.default } else { Type::I64 }
+    }
+
+    /// The type that an untyped number takes next to `wanted`.
+    fn fit(&self, known: Known, wanted: Type) -> Type {
+        match known {
+            Known::Float if !wanted.is_float() => self.default_float(),
+            Known::Whole if !wanted.is_int() => self.default_int(),
+            Known::Int if wanted == Type::Bool => self.default,
+            _ => wanted,
         }
     }
 
-    fn name(&mut self, node: &Node, ctx: Option<Type>, untyped: Val) -> Val {
-        if let Some(&v) = self.f.state.lets.get(&node.data) {
-            return match (v, ctx) {
-                (Val::Untyped { .. }, None) => v,
-                (Val::Untyped { .. }, Some(t)) => self.force(v, t),
-                _ => v,
-            };
+    /// What a call of `symbol` refers to.
+    #[inline]
+    fn callee(&self, symbol: Symbol) -> Option<Callee> {
+        let name = self.symbols.name(symbol);
+        // A host function wins over a built-in of its name.
+        if let Some(host) = self.hosts.iter().find(|h| h.name() == name) {
+            return Some(Callee::Host(host.clone()));
         }
-        if let Some(&r) = self.f.state.input_refs.get(&node.data) {
-            return Val::Typed(r);
-        }
-        let name = self.f.symbols.name(node.symbol()).to_owned();
-        let known = self.request.known.iter().find(|k| k.0 == name).map(|k| k.1);
-        if known.is_none() {
-            let value = match name.as_str() {
-                "true" => return Val::Typed(self.b.constant(Value::Bool(true))),
-                "false" => return Val::Typed(self.b.constant(Value::Bool(false))),
-                "pi" | "π" => Some(std::f64::consts::PI),
-                "tau" | "τ" => Some(std::f64::consts::TAU),
-                "e" => Some(std::f64::consts::E),
-                "inf" | "∞" => Some(f64::INFINITY),
-                "nan" => Some(f64::NAN),
-                _ => None,
-            };
-            if let Some(v) = value {
-                return match ctx {
-                    None => untyped,
-                    Some(Type::F32) => Val::Typed(self.b.constant(Value::F32(v as f32))),
-                    _ => Val::Typed(self.b.constant(Value::F64(v))),
-                };
-            }
-            if self.closed {
-                return self.err("unknown-name", node.span(), format!("there is no input `{name}`"));
-            }
-        }
-        let ty = known.unwrap_or(self.request.default_type);
-        let r = self.b.param(ty);
-        self.f.state.inputs.push((name, ty));
-        self.f.state.input_refs.insert(node.data, r);
-        Val::Typed(r)
+        math::lookup(name).map(Callee::Builtin)
     }
 
-    fn compare(&mut self, k: Kind, x: Val, y: Val, span: Span) -> Val {
-        let mut v = [x, y];
-        let Some(t) = self.unify(&mut v, span) else { return Val::Bad };
-        let (x, y) = (self.conv(v[0], t), self.conv(v[1], t));
-        let (op, x, y) = match k {
-            Kind::Eq => (Op::Eq, x, y),
-            Kind::Ne => (Op::Ne, x, y),
-            Kind::Lt => (Op::Lt, x, y),
-            Kind::Le => (Op::Le, x, y),
-            Kind::Gt => (Op::Lt, y, x),
-            _ => (Op::Le, y, x),
-        };
-        if t == Type::Bool && !matches!(op, Op::Eq | Op::Ne) {
-            return self.err("type", span, "bools have no order");
-        }
-        Val::Typed(self.b.binary(op, x, y))
-    }
-
-    fn binary(&mut self, k: Kind, x: Val, y: Val, node: &Node, i: usize, untyped: Val) -> Val {
-        let span = node.span();
-        if k.is_comparison() {
-            return self.compare(k, x, y, span);
-        }
-        if matches!((x, y), (Val::Bad, _) | (_, Val::Bad)) {
-            return Val::Bad;
-        }
-        if matches!((x, y), (Val::Untyped { .. }, Val::Untyped { .. })) {
-            return untyped;
-        }
-        let exponent = self.f.ast.nodes[i - 1];
-        if k == Kind::Pow
-            && exponent.kind == Kind::Number
-            && let Some(t) = self.ty(x)
-        {
-            let l = self.f.ast.literals[exponent.data as usize];
-            let Val::Typed(r) = x else { return Val::Bad };
-            if t.is_float() {
-                return Val::Typed(self.b.power_literal(r, l.value));
+    /// The value of a literal at a type, negated if `negative`; `None` if it does not fit.
+    fn literal(&self, literal: Literal, span: Span, ty: Type, negative: bool) -> Option<Value> {
+        let bits = if ty == Type::I32 { 32 } else { 64 };
+        match ty {
+            Type::Bool => None,
+            Type::F64 => Some(Value::F64(if negative { -literal.value } else { literal.value })),
+            Type::F32 => {
+                let narrow = self.literal_f32(literal, span);
+                let fits = narrow.is_finite() || literal.value.is_infinite();
+                fits.then_some(Value::F32(if negative { -narrow } else { narrow }))
+            }
+            Type::I32 | Type::I64 => {
+                let limit = if literal.flags & RADIX != 0 { u64::MAX >> (64 - bits) } else { (1 << (bits - 1)) - 1 + u64::from(negative) };
+                let fits = literal.flags & (INTEGER | HUGE) == INTEGER && literal.int <= limit;
+                let int = if negative { literal.int.wrapping_neg() } else { literal.int } as i64;
+                fits.then_some(if ty == Type::I32 { Value::I32(int as i32) } else { Value::I64(int) })
             }
         }
-        let mut v = [x, y];
-        let Some(mut t) = self.unify(&mut v, span) else { return Val::Bad };
-        if k == Kind::Div && t.is_int() {
-            t = Type::F64;
-        }
-        let (x, y) = (self.conv(v[0], t), self.conv(v[1], t));
-        let op = match k {
-            Kind::Add => Op::Add,
-            Kind::Sub => Op::Sub,
-            Kind::Mul => Op::Mul,
-            Kind::Div => Op::Div,
-            Kind::FloorDiv => Op::FloorDiv,
-            Kind::Mod => Op::FloorMod,
-            Kind::Pow => return Val::Typed(self.b.power(x, y)),
-            Kind::Shl => Op::Shl,
-            Kind::Shr => Op::Sar,
-            Kind::BitAnd | Kind::And => Op::And,
-            _ => Op::Or,
-        };
-        if op.meaning(t).is_none() || (matches!(k, Kind::And | Kind::Or) && t != Type::Bool) {
-            return self.err("type", span, format!("`{}` is not for {t}", k.text()));
-        }
-        Val::Typed(self.b.binary(op, x, y))
     }
 
-    fn choose(&mut self, c: Val, t: Val, e: Val, span: Span) -> Val {
-        let Val::Typed(c) = c else { return Val::Bad };
-        if self.b.ty(c) != Type::Bool {
-            return self.err("type", span, "the condition must be a bool");
+    /// The f32 nearest to the literal's text: rounding its f64 would round twice.
+    fn literal_f32(&self, literal: Literal, span: Span) -> f32 {
+        let narrow = literal.value as f32;
+        if f64::from(narrow) == literal.value {
+            return narrow;
         }
-        let mut v = [t, e];
-        let Some(ty) = self.unify(&mut v, span) else { return Val::Bad };
-        let (t, e) = (self.conv(v[0], ty), self.conv(v[1], ty));
-        Val::Typed(self.b.select(c, t, e))
-    }
-
-    fn call(&mut self, node: &Node, args: &mut [Val], untyped: Val) -> Val {
-        let name = self.f.symbols.name(node.symbol()).to_owned();
-        let span = node.span();
-        if args.iter().any(|a| matches!(a, Val::Bad)) {
-            return Val::Bad;
+        if literal.flags & RADIX != 0 {
+            return literal.int as f32;
         }
-        if let Some(host) = self.request.hosts.iter().find(|h| h.name() == name) {
-            let params = host.params().to_vec();
-            if params.len() != args.len() {
-                return self.err("arity", span, "wrong number of arguments");
-            }
-            let mut refs = Vec::new();
-            for (a, t) in args.iter().zip(params) {
-                let v = self.force(*a, t);
-                refs.push(self.conv(v, t));
-            }
-            return Val::Typed(self.b.call_host(&host.clone(), &refs));
-        }
-        let Some(f) = math::lookup(&name) else {
-            return self.err("unknown-function", span, format!("there is no function `{name}`"));
-        };
-        if !f.accepts(args.len()) {
-            return self.err("arity", span, format!("`{}` is called as {}", f.name, f.signature));
-        }
-        if f.rule == Rule::Conditional {
-            return self.choose(args[0], args[1], args[2], span);
-        }
-        if let Rule::Conversion(t) = f.rule {
-            let v = self.force(args[0], if t == Type::Bool { self.default } else { t });
-            return Val::Typed(self.conv(v, t));
-        }
-        if args.iter().all(|a| matches!(a, Val::Untyped { .. })) && !matches!(f.rule, Rule::Mixed(_, math::Output::Fixed(_))) {
-            return untyped;
-        }
-        let mut mixed: Vec<Val> = args.iter().enumerate().filter(|(i, _)| f.rule.mixes(*i)).map(|(_, v)| *v).collect();
-        let Some(common) = self.unify(&mut mixed, span) else { return Val::Bad };
-        if !f.rule.class().admits(common) {
-            return self.err("type", span, format!("`{}` expects {}", f.name, f.rule.class().describe()));
-        }
-        let mut m = mixed.into_iter();
-        let mut refs = Vec::new();
-        for (i, a) in args.iter().enumerate() {
-            let v = if f.rule.mixes(i) { m.next().unwrap_or(*a) } else { self.force(*a, self.default) };
-            refs.push(self.conv(v, f.argument(i, common)));
-        }
-        Val::Typed((f.build)(self.b, &refs))
+        let text = span.text(self.source).trim_matches(['(', ')', ' ', '\t', '\r', '\n']);
+        let end = text.find(['f', 'i']).unwrap_or(text.len());
+        text[..end].replace('_', "").parse().unwrap_or(narrow)
     }
 }

@@ -12,14 +12,15 @@ const PARAMS: [Type; 9] =
     [Type::I32, Type::I32, Type::I64, Type::I64, Type::F32, Type::F32, Type::F64, Type::F64, Type::Bool];
 
 /// The same random nodes in two builders, by type.
-struct Soup {
-    plain: Builder,
-    ruled: Builder,
+#[derive(Default)]
+pub(in crate::ir) struct Soup {
+    pub(in crate::ir) plain: Builder,
+    pub(in crate::ir) ruled: Builder,
     pairs: [Vec<(Ref, Ref)>; 5],
 }
 
 impl Soup {
-    fn start(&mut self, options: BuildOptions) {
+    pub(in crate::ir) fn start(&mut self, options: BuildOptions) {
         self.plain.reset(BuildOptions { optimise: false, ..options });
         self.ruled.reset(options);
         self.pairs.iter_mut().for_each(Vec::clear);
@@ -42,13 +43,13 @@ impl Soup {
         }
     }
 
-    fn add_node(&mut self, random: &mut Random) {
+    pub(in crate::ir) fn add_node(&mut self, random: &mut Random) {
         let op = random.pick(Op::ALL);
         let ty = random.pick(&Type::ALL);
         let (plain, ruled, result) = match op.row().sig {
             Sig::Same(n) | Sig::Test(n) if op.meaning(ty).is_some() => {
                 let (a, b, c) = (self.operand(ty, random), self.operand(ty, random), self.operand(ty, random));
-                let mut make = |b: &mut Builder, x: Ref, y: Ref, z: Ref| match n {
+                let make = |b: &mut Builder, x: Ref, y: Ref, z: Ref| match n {
                     1 => b.raw1(op, x),
                     2 => b.raw2(op, x, y),
                     _ => b.raw3(op, x, y, z),
@@ -82,7 +83,7 @@ impl Soup {
 /// Builds `count` soups and compares every node of each on a few inputs. Returns the number of values compared.
 fn compare(count: usize, options: BuildOptions, seed: u64) -> u64 {
     let mut random = Random(seed);
-    let mut soup = Soup { plain: Builder::default(), ruled: Builder::default(), pairs: Default::default() };
+    let mut soup = Soup::default();
     let (mut plain_values, mut ruled_values) = (Scratch::default(), Scratch::default());
     let mut compared = 0;
     for number in 0..count {
@@ -130,7 +131,7 @@ fn rules_do_not_change_the_values_of_random_functions() {
 #[test]
 fn rules_come_to_an_end() {
     let mut random = Random(5);
-    let mut soup = Soup { plain: Builder::default(), ruled: Builder::default(), pairs: Default::default() };
+    let mut soup = Soup::default();
     for fast in [false, true] {
         for _ in 0..300 {
             soup.start(BuildOptions { fast, contract: fast, trace: true, ..BuildOptions::default() });
@@ -140,5 +141,49 @@ fn rules_come_to_an_end() {
             let nodes = soup.ruled.func.nodes.len();
             assert!(!soup.ruled.fuel_ran_out && nodes < 4000, "{nodes} nodes");
         }
+    }
+}
+
+/// Building costs about as much as one lookup in a table that does not fit the cache. Run with `--release --ignored`.
+#[test]
+#[ignore = "a measurement, which other work on the machine disturbs"]
+fn building_a_million_nodes_is_fast() {
+    let mut b = Builder::default();
+    let ops = [Op::Add, Op::Mul, Op::Sub, Op::Max];
+    for (name, optimise) in [("without rules", false), ("with rules", true)] {
+        let mut best = [f64::MAX; 2];
+        for _ in 0..7 {
+            // A sum with one operation; and a mixture with constants.
+            for (kind, best) in best.iter_mut().enumerate() {
+                b.reset(BuildOptions { optimise, ..BuildOptions::default() });
+                let params: Vec<Ref> = (0..16).map(|_| b.param(Type::F64)).collect();
+                let constant = b.constant(Value::F64(1.7));
+                let mut at = params[0];
+                let start = std::time::Instant::now();
+                for i in 0..1_000_000usize {
+                    let other = if kind == 1 && i % 8 == 7 { constant } else { params[i & 15] };
+                    at = b.raw2(if kind == 0 { Op::Add } else { ops[i & 3] }, at, other);
+                }
+                *best = best.min(start.elapsed().as_secs_f64() * 1e9 / 1e6);
+            }
+        }
+        println!("{name}: a sum {:.1} ns/node, a mixture {:.1} ns/node", best[0], best[1]);
+    }
+    // Small formulas, for which the tables stay in the cache.
+    for optimise in [false, true] {
+        let mut best = f64::MAX;
+        for _ in 0..200 {
+            let start = std::time::Instant::now();
+            for _ in 0..100 {
+                b.reset(BuildOptions { optimise, ..BuildOptions::default() });
+                let params: Vec<Ref> = (0..4).map(|_| b.param(Type::F64)).collect();
+                let mut at = params[0];
+                for i in 0..100usize {
+                    at = b.raw2(ops[i & 3], at, params[i & 3]);
+                }
+            }
+            best = best.min(start.elapsed().as_secs_f64() * 1e9 / 1e4);
+        }
+        println!("formulas of 100 nodes, rules {optimise}: {best:.1} ns/node");
     }
 }

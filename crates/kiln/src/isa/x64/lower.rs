@@ -220,7 +220,10 @@ impl X64 {
     fn two_operand(&self, walk: &mut Walk, func: &Func, r: Ref, node: &Node, commutes: bool, inst: Inst) {
         let (mut a, mut b) = (Ref(node.a), Ref(node.b));
         let to = walk.def(self, func, r);
-        if commutes && walk.reg_of(a).is_some() && walk.is_unplaced(b) && func.node(b).op != Op::Const {
+        // The operand to be overwritten is best one that is wanted nowhere else and comes in the right register.
+        let fresh = |walk: &Walk, r: Ref| walk.is_unplaced(r) && func.node(r).op != Op::Const;
+        let swap = fresh(walk, b) && (!fresh(walk, a) || walk.arrival(func, b) == Some(to));
+        if commutes && swap {
             std::mem::swap(&mut a, &mut b);
         }
         let bring = self.bring(walk, func, to, a);
