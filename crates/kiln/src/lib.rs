@@ -14,6 +14,7 @@ pub mod types;
 mod abi_tests;
 #[cfg(test)]
 mod differential;
+mod functions;
 mod ir;
 mod isa;
 mod mach;
@@ -31,6 +32,7 @@ pub use engine::{
     TypedFunction,
 };
 pub use error::{Error, RunError};
+pub use functions::{FunctionInfo, functions};
 pub use inspect::Inspection;
 pub use mem::Mode;
 pub use run::host::{HostBody, HostReturn};

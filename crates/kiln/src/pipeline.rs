@@ -89,7 +89,7 @@ impl Compiler {
     /// A compiler whose formulas may call `hosts`.
     pub(crate) fn new(hosts: &[Arc<HostFunction>]) -> Compiler {
         Compiler {
-            front: FrontEnd::new(text::function_names().chain(hosts.iter().map(|h| h.name()))),
+            front: FrontEnd::new(hosts.iter().map(|h| h.name())),
             builder: Builder::default(),
             walk: Walk::default(),
             buffer: CodeBuffer::new(&PADDING, CODE_LIMIT),

@@ -149,8 +149,7 @@ fn mix(a: Type, b: Type) -> Option<Type> {
         (Type::Bool, _) | (_, Type::Bool) => None,
         (Type::F64, _) | (_, Type::F64) => Some(Type::F64),
         (Type::F32, _) | (_, Type::F32) => Some(Type::F32),
-        (Type::I64, _) | (_, Type::I64) => Some(Type::I64),
-        (Type::I32, Type::I32) => Some(Type::I32),
+        _ => Some(Type::I64),
     }
 }
 

@@ -148,11 +148,6 @@ impl FrontEnd {
     }
 }
 
-/// The names of all built-in functions.
-pub(crate) fn function_names<'a>() -> impl Iterator<Item = &'a str> {
-    crate::math::all().iter().flat_map(|f| std::iter::once(f.name).chain(f.aliases.iter().copied()))
-}
-
 /// `bytes` as text, or the error that they are not UTF-8.
 pub(crate) fn utf8(bytes: &[u8]) -> Result<&str, Diagnostic> {
     std::str::from_utf8(bytes).map_err(|error| {
@@ -197,16 +192,4 @@ pub(crate) fn is_name(name: &str) -> bool {
     let word = symbols::FIXED.iter().position(|&fixed| fixed == name);
     let reserved = word.is_some_and(|at| symbols::Symbol(at as u32).is_keyword());
     first && chars.all(unicode_ident::is_xid_continue) && unicode_normalization::is_nfc(name) && !reserved
-}
-
-impl FrontEnd {
-    /// The syntax tree as nested lists.
-    pub(crate) fn dump(&self, _source: &str) -> String {
-        self.ast.dump(&self.symbols)
-    }
-
-    /// The formula in canonical form.
-    pub(crate) fn print(&self, source: &str) -> String {
-        source.to_owned()
-    }
 }
