@@ -82,6 +82,7 @@ pub(crate) struct Shared {
     level: Level,
     hosts: Vec<Arc<HostFunction>>,
     arena: Arena,
+    #[allow(clippy::vec_box, reason = "compilers are large, and are handed around")]
     idle: Mutex<Vec<Box<Compiler>>>,
 }
 
@@ -433,10 +434,13 @@ struct Inner {
     _hosts: Box<[Arc<HostFunction>]>,
     warnings: Box<[Diagnostic]>,
     source: Box<[u8]>,
-    declared: Option<Box<[(String, Option<Type>)]>>,
+    declared: Option<Declared>,
     known: Box<[(String, Type)]>,
     shared: Arc<Shared>,
 }
+
+/// Inputs as they were declared, where they were.
+type Declared = Box<[(String, Option<Type>)]>;
 
 /// Formulas of up to so many inputs are called without allocating.
 const INLINE_ARGS: usize = 16;

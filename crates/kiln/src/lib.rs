@@ -11,6 +11,7 @@ pub mod span;
 pub mod types;
 
 #[cfg(all(test, unix, target_arch = "x86_64"))]
+#[allow(clippy::unwrap_used, reason = "a test fails where it unwraps")]
 mod abi_tests;
 #[cfg(test)]
 mod differential;

@@ -110,7 +110,7 @@ impl Compiler {
     pub(crate) fn build(&mut self, request: &Request<'_>, optimise: bool, trace: bool) -> Result<Vec<Diagnostic>, Error> {
         let fail = |source: &str, diagnostics| Error::Formula { source: source.to_owned(), diagnostics };
         let source = text::utf8(request.source)
-            .map_err(|diagnostic| fail(&String::from_utf8_lossy(request.source), vec![diagnostic]))?;
+            .map_err(|diagnostic| fail(&String::from_utf8_lossy(request.source), vec![*diagnostic]))?;
         self.parse(source, request);
         self.builder.reset(BuildOptions {
             checked: request.checked,

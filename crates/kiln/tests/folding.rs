@@ -296,6 +296,7 @@ fn conversions_at_their_edges() {
 
 /// Numbers are read to the nearest value of their own type, not by way of a wider one.
 #[test]
+#[allow(clippy::excessive_precision, reason = "the digits are the test")]
 fn literals_round_once() {
     for (text, want) in [
         // Just below and above the middle of two f32, nearer to it than an f64 can tell.

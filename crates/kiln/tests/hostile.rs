@@ -163,7 +163,7 @@ fn right_deep_chains() {
         let mut text = String::new();
         let mut expected = 0.0;
         for i in (0..n).rev() {
-            expected = (2.0 + f64::from(i)) * 2.0 + expected;
+            expected += (2.0 + f64::from(i)) * 2.0;
         }
         for i in 0..n {
             text.push_str(&format!("(x+{i})*x+("));
@@ -388,6 +388,7 @@ fn damaged_text_is_answered() {
 /// Twice the text takes about twice the time. (`examples/scaling.rs` prints the ratios; here is only what no noise
 /// explains: something quadratic takes thirty-two times as long for thirty-two times the text, and more.)
 #[test]
+#[allow(clippy::type_complexity, reason = "a table of closures")]
 fn nothing_is_quadratic() {
     let generators: Vec<(&str, Box<dyn Fn(usize) -> String>)> = vec![
         ("sum", Box::new(|n| vec!["x"; n].join("+"))),

@@ -1,4 +1,5 @@
 //! Engines and functions among threads, in great numbers, and where executable memory is forbidden.
+
 #![allow(clippy::unwrap_used, reason = "a test fails where it unwraps")]
 
 #[cfg(target_os = "linux")]

@@ -81,6 +81,7 @@ pub(crate) struct Roles {
     /// What an instruction, which is no pseudo instruction, does.
     pub(crate) describe: fn(&MInst) -> Effect,
     /// Do these instructions begin with an exchange of two registers by three of them?
+    #[allow(clippy::type_complexity, reason = "three instructions in, two registers out")]
     pub(crate) exchange: fn([Option<&MInst>; 3]) -> Option<(Reg, Reg)>,
     pub(crate) stack: Reg,
     /// Where calls find the address of their arguments, their data, and the context.
@@ -169,8 +170,6 @@ struct State {
 /// The instructions of one node, or between nodes.
 struct Group {
     node: Ref,
-    /// Where it ends, forward, as the walk counts.
-    end: usize,
     uses: Vec<(Ref, bool)>,
 }
 
@@ -271,7 +270,7 @@ impl<'a> Checker<'a> {
     /// Notes by place, in the order of their recording, and the place where each group begins, seen from behind.
     fn sort_notes(&mut self) -> (HashMap<usize, Vec<Note>>, Vec<usize>) {
         let mut events: HashMap<usize, Vec<Note>> = HashMap::new();
-        self.groups.push(Group { node: Ref::NONE, end: 0, uses: Vec::new() });
+        self.groups.push(Group { node: Ref::NONE, uses: Vec::new() });
         let mut starts = vec![0];
         for note in &self.walk.notes {
             let (node, at) = match *note {
@@ -296,7 +295,7 @@ impl<'a> Checker<'a> {
                     continue;
                 }
             };
-            self.groups.push(Group { node, end: at as usize, uses: Vec::new() });
+            self.groups.push(Group { node, uses: Vec::new() });
             starts.push(at as usize);
         }
         (events, starts)
@@ -496,7 +495,7 @@ impl<'a> Checker<'a> {
         if let Some(&block) = self.blocks.get(&label) {
             let (outer, mut inner) = (self.group, Some(state));
             // Nothing but moves and the report of an error stands there.
-            self.groups.push(Group { node: Ref::NONE, end: 0, uses: Vec::new() });
+            self.groups.push(Group { node: Ref::NONE, uses: Vec::new() });
             self.group = self.groups.len() as u32 - 1;
             for inst in &self.walk.code.end[block + 1..] {
                 self.step(&mut inner, inst).map_err(|why| format!("in the block of label {label}: {why}"))?;

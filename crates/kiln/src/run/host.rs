@@ -44,7 +44,7 @@ pub(crate) type Thunk = unsafe extern "C" fn(args: *const u64, data: *const (), 
 type Body = Box<dyn Fn(&[Value]) -> Result<Value, String> + Send + Sync>;
 
 /// A function of the host program, registered with its signature.
-pub struct HostFunction {
+pub(crate) struct HostFunction {
     name: String,
     params: Vec<Type>,
     result: Type,

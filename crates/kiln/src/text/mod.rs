@@ -149,11 +149,11 @@ impl FrontEnd {
 }
 
 /// `bytes` as text, or the error that they are not UTF-8.
-pub(crate) fn utf8(bytes: &[u8]) -> Result<&str, Diagnostic> {
+pub(crate) fn utf8(bytes: &[u8]) -> Result<&str, Box<Diagnostic>> {
     std::str::from_utf8(bytes).map_err(|error| {
         let at = error.valid_up_to() as u32;
         let message = format!("the formula is not UTF-8 text: byte {at} (0x{:02x}) begins no character", bytes[at as usize]);
-        Diagnostic::error("utf8", Span::new(at, at + 1), message)
+        Box::new(Diagnostic::error("utf8", Span::new(at, at + 1), message))
     })
 }
 
