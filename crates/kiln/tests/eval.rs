@@ -167,7 +167,7 @@ fn run(engine: &Engine, case: &Case) -> Result<(), String> {
 /// The case with its inputs bound by `let`, if that makes sense.
 fn folded(case: &Case) -> Option<Case> {
     let plain = case.is.is_some() && case.params.is_none() && !case.inputs.is_empty() && case.warns.is_none();
-    if !plain || case.formula.trim_start().starts_with('|') {
+    if !plain || case.formula.trim_start().starts_with(['|', '\u{feff}']) {
         return None;
     }
     let mut text = String::new();
