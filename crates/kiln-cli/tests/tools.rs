@@ -68,6 +68,8 @@ fn the_repl_keeps_definitions() {
 fn definitions_can_be_made_again() {
     let outcome = kiln_with(&["repl"], b"let h = 3\nlet k = h + 1\nh = h + 10\nk\n");
     assert_eq!((outcome.out.as_str(), outcome.code), ("h = 3\nk = 4\nh = 13\n4\n", 0), "{}", outcome.err);
+    // It was meant, so there is no warning.
+    assert_eq!(outcome.err, "");
 }
 
 #[test]

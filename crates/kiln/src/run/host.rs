@@ -53,6 +53,10 @@ pub struct HostFunction {
     body: Body,
 }
 
+// A panic inside is caught by `call`, and the function keeps no state of its own that one could leave half-changed.
+impl std::panic::UnwindSafe for HostFunction {}
+impl std::panic::RefUnwindSafe for HostFunction {}
+
 impl HostFunction {
     pub(crate) fn new(name: String, params: Vec<Type>, result: Type, pure: bool, fallible: bool, body: Body) -> Self {
         HostFunction { name, params, result, pure, fallible, body }
