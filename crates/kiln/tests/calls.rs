@@ -259,7 +259,7 @@ fn effects_happen_as_written() {
             ("if(x > 0 or note(9) > 0, note(1), note(2))", 1, 1, &[1]),
             ("max(note(1), note(2), note(3))", 0, 3, &[1, 2, 3]),
             ("note(note(note(4) + 1) + 1)", 0, 6, &[4, 5, 6]),
-            ("if(note(1) < note(2) < note(3), 1, 0)", 0, 1, &[1, 2, 3]),
+            ("if(note(1) < note(2) < note(3), x + 1, x)", 0, 1, &[1, 2, 3]),
             ("let a = note(1); let b = note(2); if(x > 0, b, a)", 0, 1, &[1, 2]),
         ] {
             log.lock().unwrap().clear();

@@ -321,9 +321,8 @@ fn strange_characters_are_pointed_at() {
     assert!(Engine::new().compile("\u{feff}1 + 1").unwrap().call(&[]).unwrap().same(Value::F64(2.0)));
     // A letter that looks like another, Cyrillic here, is never taken for it.
     assert_eq!(diagnostics("a + а".as_bytes())[0].code, "char/look-alike");
-    // The same letter written in two ways is one.
-    let f = Engine::new().compile("é + e\u{301}").unwrap();
-    assert_eq!(f.params().len(), 1, "composed and decomposed");
+    // So is the same letter written in another way.
+    assert_eq!(diagnostics("é + e\u{301}".as_bytes())[0].code, "char/not-normal");
 }
 
 #[test]
@@ -415,7 +414,8 @@ fn nothing_is_quadratic() {
                 clock() - start
             }).min().unwrap()
         };
-        let ratios: Vec<f64> = (0..3).map(|_| time(32_000).as_secs_f64() / time(1_000).as_secs_f64().max(50e-6)).collect();
+        let small = 2_000 / SCALE.min(4);
+        let ratios: Vec<f64> = (0..3).map(|_| time(32 * small).as_secs_f64() / time(small).as_secs_f64().max(50e-6)).collect();
         let best = ratios.iter().copied().fold(f64::INFINITY, f64::min);
         assert!(best < 32.0 * 4.0, "{name}: 32 times the text took {ratios:.0?} times as long");
     }

@@ -221,6 +221,7 @@ impl Generator<'_> {
     /// `a op b` in parentheses, one side of the type and the other beside it.
     fn binary(&mut self, operator: &str, ty: Ty, depth: u32) {
         let swap = self.below(2) == 0;
+        // A suffix right before a character that is not ASCII is not read as one.
         let space = if self.below(4) == 0 && operator.is_ascii() { "" } else { " " };
         self.push("(");
         if swap { self.beside(ty, depth) } else { self.expression(ty, depth) }
