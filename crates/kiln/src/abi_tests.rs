@@ -128,8 +128,8 @@ fn trampoline(arena: &Arena) -> Sealed {
     for inst in &list {
         encode(inst, &mut code);
     }
-    code.finish(&Pool::new()).unwrap();
-    arena.seal(code.bytes()).unwrap()
+    code.finish(&Pool::new()).expect("a small function");
+    arena.seal(code.bytes()).expect("executable memory")
 }
 
 /// A trampoline and what it needs.
@@ -262,8 +262,8 @@ fn native(seeds: std::ops::Range<u64>, size: usize) {
                 let mut random = Random(seed * 2 + 1);
                 function(&mut compiler.builder, &mut random, size);
                 let target = Target { isa: X64::new(level), convention: kind.convention(), chaos: chaos(seed), mark: false };
-                compiler.generate(&target).unwrap();
-                let code = rig.arena.seal(compiler.buffer.bytes()).unwrap();
+                compiler.generate(&target).expect("within the limits");
+                let code = rig.arena.seal(compiler.buffer.bytes()).expect("executable memory");
                 let func = &compiler.builder.func;
                 for _ in 0..3 {
                     let args: Vec<u64> = func.params.iter().map(|&ty| random.value(ty)).collect();
@@ -274,7 +274,7 @@ fn native(seeds: std::ops::Range<u64>, size: usize) {
                     unsafe { rig.call(&code, &mut machine) };
                     let note = format!("seed {seed} {level:?} {kind:?} {:?}", func.params);
                     assert_eq!(broken(kind, &before, &machine), Vec::<String>::new(), "{note}");
-                    evaluate(func, &args, &mut scratch).unwrap();
+                    evaluate(func, &args, &mut scratch).expect("nothing fails");
                     if !shows_a_nan(func, &scratch) {
                         let (r, want) = (func.results[0], scratch.value(func, func.results[0]));
                         let got = returned(func.ty(r), &machine);

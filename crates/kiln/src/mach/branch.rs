@@ -161,8 +161,7 @@ impl Walk {
                 self.emit(target.jump(join));
             }
             self.restore(after);
-            let renames = self.notes[notes..].iter().filter(|note| matches!(note, Note::Rename { .. })).count() as u32;
-            self.note(Note::Arm { at: 0, joined: empty.then_some(join), renames });
+            self.note(Note::Arm { at: 0, joined: empty.then_some((join, notes as u32)) });
             self.enter_arm(target, func, true);
             return;
         }
