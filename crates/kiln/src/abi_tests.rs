@@ -25,6 +25,7 @@ use crate::run::cpu;
 use crate::run::host::{Context, HostFunction};
 use crate::run::invoke::call_buffer;
 use crate::types::{Type, Value};
+use std::os::unix::thread::JoinHandleExt as _;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -566,32 +567,51 @@ extern "C" fn scribble(_signal: libc::c_int) {
 
 #[test]
 fn signals_disturb_nothing() {
-    let rig = Rig::new();
-    let mut compiler = Compiler::default();
-    let mut scratch = Scratch::default();
     // SAFETY: all zero is a valid `sigaction`.
     let mut action = unsafe { std::mem::zeroed::<libc::sigaction>() };
     action.sa_sigaction = scribble as *const () as usize;
     action.sa_flags = libc::SA_RESTART;
     // SAFETY: `action` is initialised, and the handler only touches its frame and an atomic.
     assert_eq!(unsafe { libc::sigaction(libc::SIGPROF, &raw const action, std::ptr::null_mut()) }, 0);
-    let every = libc::timeval { tv_sec: 0, tv_usec: 100 };
-    let timer = libc::itimerval { it_interval: every, it_value: every };
-    // SAFETY: the timer is initialised, and its signal has a handler.
-    assert_eq!(unsafe { libc::setitimer(libc::ITIMER_PROF, &raw const timer, std::ptr::null_mut()) }, 0);
+    let done = Arc::new(AtomicU64::new(0));
+    let worker = std::thread::spawn({
+        let done = Arc::clone(&done);
+        move || {
+            let result = std::panic::catch_unwind(call_for_two_seconds);
+            done.store(1, Ordering::Release);
+            // A signal that is on its way finds the thread alive.
+            std::thread::sleep(std::time::Duration::from_millis(20));
+            result
+        }
+    });
+    // Only the thread that calls is disturbed, not the tests that run beside it.
+    while done.load(Ordering::Acquire) == 0 {
+        // SAFETY: the thread has not been joined, and the signal has a handler.
+        unsafe { libc::pthread_kill(worker.as_pthread_t(), libc::SIGPROF) };
+        std::thread::sleep(std::time::Duration::from_micros(50));
+    }
+    assert!(worker.join().is_ok_and(|result| result.is_ok()), "a result changed");
+    assert!(SIGNALS.load(Ordering::Relaxed) > 100, "no signals came");
+}
+
+fn call_for_two_seconds() {
+    let rig = Rig::new();
+    let mut compiler = Compiler::default();
+    let mut scratch = Scratch::default();
     let start = std::time::Instant::now();
     let mut seed = 0;
     while start.elapsed().as_millis() < 2000 {
         seed += 1;
         let mut random = Random(seed * 2 + 1);
         soup(&mut compiler.builder, &mut random, 60, true, false);
-        let isa = X64::new(levels().nth(seed as usize % levels().count()).unwrap());
+        let level = levels().nth(seed as usize % levels().count()).unwrap_or(Level::V1);
         let chaos = Chaos { registers: [0b1_0010_1111, 0b11_1111], seed: 0 };
-        compiler.generate(&Target { isa, convention: Convention::Buffer, chaos, mark: false }).unwrap();
-        let code = rig.arena.seal(compiler.buffer.bytes()).unwrap();
+        let target = Target { isa: X64::new(level), convention: Convention::Buffer, chaos, mark: false };
+        compiler.generate(&target).expect("within the limits");
+        let code = rig.arena.seal(compiler.buffer.bytes()).expect("executable memory");
         let func = &compiler.builder.func;
         let args: Vec<u64> = func.params.iter().map(|&ty| random.value(ty)).collect();
-        evaluate(func, &args, &mut scratch).unwrap();
+        evaluate(func, &args, &mut scratch).expect("nothing fails");
         let mut first = vec![0; func.results.len()];
         let context = Context::default();
         // SAFETY: the code was made of this function; the slices are as long as it wants.
@@ -600,16 +620,11 @@ fn signals_disturb_nothing() {
             let same = scratch.value(func, r).same(Value::from_bits(func.ty(r), bits));
             assert!(same || shows_a_nan(func, &scratch), "seed {seed}");
         }
+        let mut out = vec![0; func.results.len()];
         for _ in 0..20_000 {
-            let mut out = vec![0; func.results.len()];
             // SAFETY: as above.
             unsafe { call_buffer(code.as_ptr(), &args, &mut out, &context) };
             assert_eq!(out, first, "seed {seed}");
         }
     }
-    let never = libc::itimerval { it_interval: libc::timeval { tv_sec: 0, tv_usec: 0 }, ..timer };
-    let never = libc::itimerval { it_value: never.it_interval, ..never };
-    // SAFETY: the timer is initialised.
-    assert_eq!(unsafe { libc::setitimer(libc::ITIMER_PROF, &raw const never, std::ptr::null_mut()) }, 0);
-    assert!(SIGNALS.load(Ordering::Relaxed) > 10, "no signals came");
 }
