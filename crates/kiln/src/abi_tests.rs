@@ -565,8 +565,8 @@ extern "C" fn scribble(_signal: libc::c_int) {
     SIGNALS.fetch_add(1, Ordering::Relaxed);
 }
 
-#[test]
-fn signals_disturb_nothing() {
+/// Runs `work` in a thread that gets a signal every 50 microseconds or so. Gives whether it panicked.
+fn under_signals(work: impl FnOnce() + Send + std::panic::UnwindSafe + 'static) -> bool {
     // SAFETY: all zero is a valid `sigaction`.
     let mut action = unsafe { std::mem::zeroed::<libc::sigaction>() };
     action.sa_sigaction = scribble as *const () as usize;
@@ -577,7 +577,7 @@ fn signals_disturb_nothing() {
     let worker = std::thread::spawn({
         let done = Arc::clone(&done);
         move || {
-            let result = std::panic::catch_unwind(call_for_two_seconds);
+            let result = std::panic::catch_unwind(work);
             done.store(1, Ordering::Release);
             // A signal that is on its way finds the thread alive.
             std::thread::sleep(std::time::Duration::from_millis(20));
@@ -590,8 +590,41 @@ fn signals_disturb_nothing() {
         unsafe { libc::pthread_kill(worker.as_pthread_t(), libc::SIGPROF) };
         std::thread::sleep(std::time::Duration::from_micros(50));
     }
-    assert!(worker.join().is_ok_and(|result| result.is_ok()), "a result changed");
+    worker.join().is_ok_and(|result| result.is_err())
+}
+
+#[test]
+fn signals_disturb_nothing() {
+    assert!(!under_signals(call_for_two_seconds), "a result changed");
     assert!(SIGNALS.load(Ordering::Relaxed) > 100, "no signals came");
+}
+
+/// The signals themselves: a function that keeps a word below the red zone loses it.
+#[test]
+fn a_word_below_the_red_zone_is_lost() {
+    let panicked = under_signals(|| {
+        let rig = Rig::new();
+        let mut code = CodeBuffer::new(&PADDING, 1 << 12);
+        let again = code.new_label();
+        encode(&at(MOV_RM64_R64, RSP, -1024, Some(RDI), true), &mut code);
+        encode(&MInst { regs: [RCX, Reg::NONE, Reg::NONE], imm: 100_000, ..MInst::new(MOV_R32_IMM32) }, &mut code);
+        code.bind(again);
+        encode(&MInst { regs: [RCX, Reg::NONE, Reg::NONE], imm: 1, ..MInst::new(SUB_RM32_IMM8) }, &mut code);
+        encode(&MInst { imm: again.0 as i32, ..MInst::new(JNE) }, &mut code);
+        encode(&at(MOV_R64_RM64, RSP, -1024, Some(RAX), false), &mut code);
+        encode(&MInst::new(RET), &mut code);
+        code.finish(&Pool::new()).expect("a small function");
+        let sealed = rig.arena.seal(code.bytes()).expect("executable memory");
+        let start = std::time::Instant::now();
+        while start.elapsed().as_secs() < 10 {
+            let mut machine = Machine::random(&mut Random(3));
+            machine.general[7] = 77;
+            // SAFETY: the function writes a word that nobody owns, counts, and returns.
+            unsafe { rig.call(&sealed, &mut machine) };
+            assert_eq!(machine.general[0], 77, "as it should be");
+        }
+    });
+    assert!(panicked, "the signals do not show what is wrong");
 }
 
 fn call_for_two_seconds() {
