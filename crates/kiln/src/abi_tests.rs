@@ -255,7 +255,7 @@ fn function(builder: &mut Builder, random: &mut Random, size: usize) {
 
 fn native(seeds: std::ops::Range<u64>, size: usize) {
     let rig = Rig::new();
-    let mut compiler = Compiler::default();
+    let mut compiler = Compiler::new(&[]);
     let mut scratch = Scratch::default();
     for seed in seeds {
         for level in levels() {
@@ -301,7 +301,7 @@ fn native_functions_of_little_code() {
 #[test]
 fn buffer_functions_keep_what_they_must() {
     let rig = Rig::new();
-    let mut compiler = Compiler::default();
+    let mut compiler = Compiler::new(&[]);
     for seed in 2000..2150 {
         for level in levels() {
             let mut random = Random(seed * 2 + 1);
@@ -386,7 +386,7 @@ macro_rules! typed {
         #[test]
         fn $name() {
             let rig = Rig::new();
-            let mut compiler = Compiler::default();
+            let mut compiler = Compiler::new(&[]);
             let args = [$({ let v: $ty = $arg; Value::from(v) }),+];
             let params: Vec<Type> = args.iter().map(|v| v.ty()).collect();
             weigh(&mut compiler.builder, &params);
@@ -417,7 +417,7 @@ typed!(typed_win64_ints "win64" Win64: i32 -1, bool true, i64 3, i32 -4, bool tr
 #[test]
 fn bools_on_the_stack_are_spilled_whole() {
     let rig = Rig::new();
-    let mut compiler = Compiler::default();
+    let mut compiler = Compiler::new(&[]);
     compiler.walk.recording = false;
     let mut scratch = Scratch::default();
     for kind in Kind::BOTH {
@@ -466,7 +466,7 @@ fn wide(builder: &mut Builder, ty: Type, count: i32) {
 #[test]
 fn large_frames_are_probed_and_limited() {
     let rig = Rig::new();
-    let mut compiler = Compiler::default();
+    let mut compiler = Compiler::new(&[]);
     let mut scratch = Scratch::default();
     for level in levels() {
         for (ty, count) in [(Type::I64, 700), (Type::F64, 700), (Type::F64, 2500), (Type::I32, 4000)] {
@@ -517,7 +517,7 @@ fn calls_of_host_functions_keep_what_is_alive() {
     let params = vec![Type::F64, Type::I64];
     let host = Arc::new(HostFunction::new("f".into(), params, Type::F64, true, false, Box::new(body)));
     let rig = Rig::new();
-    let mut compiler = Compiler::default();
+    let mut compiler = Compiler::new(&[]);
     let mut scratch = Scratch::default();
     for level in levels() {
         for kind in Kind::BOTH {
@@ -629,7 +629,7 @@ fn a_word_below_the_red_zone_is_lost() {
 
 fn call_for_two_seconds() {
     let rig = Rig::new();
-    let mut compiler = Compiler::default();
+    let mut compiler = Compiler::new(&[]);
     let mut scratch = Scratch::default();
     let start = std::time::Instant::now();
     let mut seed = 0;

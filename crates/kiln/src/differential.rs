@@ -184,19 +184,17 @@ fn compare(compiler: &mut Compiler, random: &mut Random, target: &Target, arena:
                 assert_eq!(status, 0, "{note}: stopped at %{}", context.at);
                 for (&r, &bits) in func.results.iter().zip(&out) {
                     let (want, got) = (scratch.value(func, r), Value::from_bits(func.ty(r), bits));
-                    if !want.same(got) {
-                        let mut text = String::new();
-                        let insts = instructions(&compiler.walk);
-                        crate::mach::listing::write(insts, &compiler.buffer, crate::isa::x64::text::push_text, &mut text);
-                        for (i, n) in func.nodes.iter().enumerate() {
-                            text.push_str(&format!("%{i} = {:x} {n:?}\n", scratch.bits(Ref(i as u32))));
-                        }
-                        panic!("{note}: %{} is {got:?}, not {want:?}; args {args:x?}\n{text}", r.0);
-                    }
+                    assert!(
+                        want.same(got),
+                        "{note}: %{} is {got:?}, not {want:?}; args {args:x?}\n{}",
+                        r.0,
+                        describe(compiler, &scratch)
+                    );
                 }
             }
             Err(stop) => {
-                assert_eq!((status, context.kind, context.at), (1, stop.kind as u32, stop.at.0), "{note}");
+                let found = (status, context.kind, context.at);
+                assert_eq!(found, (1, stop.kind as u32, stop.at.0), "{note}; {args:x?}\n{}", describe(compiler, &scratch));
             }
         }
     }
@@ -211,12 +209,27 @@ pub(crate) fn shows_a_nan(func: &Func, scratch: &Scratch) -> bool {
     })
 }
 
+/// The code, and the values that the interpreter found.
+fn describe(compiler: &Compiler, scratch: &Scratch) -> String {
+    let mut text = String::new();
+    crate::mach::listing::write(
+        instructions(&compiler.walk),
+        &compiler.buffer,
+        crate::isa::x64::text::push_text,
+        &mut text,
+    );
+    for (i, node) in compiler.builder.func.nodes.iter().enumerate() {
+        text.push_str(&format!("%{i} = {:x} {node:?}\n", scratch.bits(Ref(i as u32))));
+    }
+    text
+}
+
 pub(crate) fn levels() -> impl Iterator<Item = Level> {
     Level::ALL.into_iter().filter(|&l| l <= cpu::level())
 }
 
 fn run(seeds: std::ops::Range<u64>, size: usize, optimise: bool, checked: bool, chaos: impl Fn(u64) -> Chaos) {
-    let mut compiler = Compiler::default();
+    let mut compiler = Compiler::new(&[]);
     let arena = Arena::new(Mode::Strict);
     for seed in seeds {
         for level in levels() {

@@ -1,1 +1,720 @@
-//! .
+//! The public face: an [`Engine`] compiles formulas, a [`Function`] runs one.
+//!
+//! Owns the options, the registered host functions, the arena that code lives in and a few idle compilers. To add an
+//! option: a field of [`Options`] with its default, and the place that reads it. Knows no stage from inside: that is
+//! `pipeline`.
+
+#![forbid(unsafe_code)]
+
+use crate::error::{Error, RunError};
+use crate::inspect::Inspection;
+use crate::ir::{Func, Ref, TrapKind};
+use crate::isa::x64::abi::{Convention, HOST};
+use crate::mem::{self, Arena, Mode};
+use crate::ops::words::Word as _;
+use crate::pipeline::{Compiler, Request, Target};
+use crate::run::cpu;
+use crate::run::host::HostFunction;
+use crate::run::invoke::{Body, Pending};
+use crate::span::{Diagnostic, Span};
+use crate::types::{Type, Value};
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+
+pub use crate::isa::x64::features::Level;
+pub use crate::run::typed::{Return, Scalar, Signature, TypedFunction};
+pub use crate::text::Limits;
+
+/// Which machinery runs a formula.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum EngineKind {
+    /// Machine code.
+    #[default]
+    Jit,
+    /// The reference interpreter.
+    Interpreter,
+}
+
+/// How formulas are compiled. The default is strict IEEE arithmetic, wrapping ints, `f64`, and all that the machine has.
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
+pub struct Options {
+    /// The type of inputs and literals that nothing else gives a type (not of the result). `None`: `f64`.
+    pub default_type: Option<Type>,
+    /// Use exactly this machinery. `None`: machine code, or the interpreter where executable memory is refused.
+    pub engine: Option<EngineKind>,
+    /// Use no instruction beyond this level. `None`: all that the machine has.
+    pub level: Option<Level>,
+    /// Allow contraction, reassociation, reciprocal multiplication and plain power chains.
+    pub fast: bool,
+    /// Make integer overflow and integer division by zero errors.
+    pub checked: bool,
+    /// How code is made executable.
+    pub memory: Mode,
+    /// What hostile formulas may cost.
+    pub limits: Limits,
+}
+
+/// An input of a formula.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Param {
+    /// Its name.
+    pub name: String,
+    /// Its type.
+    pub ty: Type,
+}
+
+/// Compiles formulas. Cheap to share: compiling takes `&self` and may happen on many threads at once.
+///
+/// ```
+/// let engine = kiln::Engine::new();
+/// let area = engine.compile_typed::<fn(f64) -> f64>("pi * r^2")?;
+/// assert_eq!(area.call(2.0), 4.0 * std::f64::consts::PI);
+/// # Ok::<(), kiln::Error>(())
+/// ```
+pub struct Engine {
+    shared: Arc<Shared>,
+}
+
+/// What engines and functions have in common.
+pub(crate) struct Shared {
+    options: Options,
+    level: Level,
+    hosts: Vec<Arc<HostFunction>>,
+    arena: Arena,
+    idle: Mutex<Vec<Box<Compiler>>>,
+}
+
+/// A formula that is about to be compiled: its text, and what is known of its inputs.
+#[derive(Clone)]
+pub struct Formula<'a> {
+    shared: &'a Arc<Shared>,
+    source: &'a [u8],
+    params: Option<Vec<(String, Option<Type>)>>,
+    known: Vec<(String, Type)>,
+    error: Option<Error>,
+}
+
+impl Default for Engine {
+    fn default() -> Self {
+        Engine::new()
+    }
+}
+
+impl Engine {
+    /// An engine with default options.
+    #[must_use]
+    pub fn new() -> Engine {
+        Engine::with_level(Options::default(), cpu::level())
+    }
+
+    /// An engine with these options; an error if this machine cannot do what they ask for.
+    ///
+    /// # Errors
+    /// [`Error::Unsupported`] if `options.level` is beyond the machine's.
+    pub fn with_options(options: Options) -> Result<Engine, Error> {
+        let machine = cpu::level();
+        let level = options.level.unwrap_or(machine);
+        if level > machine {
+            let message = format!("this machine's level is {}, not {}", machine.name(), level.name());
+            return Err(Error::Unsupported(message));
+        }
+        Ok(Engine::with_level(options, level))
+    }
+
+    fn with_level(options: Options, level: Level) -> Engine {
+        let arena = Arena::new(options.memory);
+        let shared = Shared { options, level, hosts: Vec::new(), arena, idle: Mutex::new(Vec::new()) };
+        Engine { shared: Arc::new(shared) }
+    }
+
+    /// The options that it was made with.
+    #[must_use]
+    pub fn options(&self) -> &Options {
+        &self.shared.options
+    }
+
+    /// The level that it compiles for.
+    #[must_use]
+    pub fn level(&self) -> Level {
+        self.shared.level
+    }
+
+    /// Makes a function of the host program callable from the formulas compiled from now on. A name that is registered
+    /// already gets the new meaning.
+    ///
+    /// # Errors
+    /// [`Error::Unsupported`] if the name is no name of the formula language.
+    pub fn register(&mut self, host: Host) -> Result<(), Error> {
+        if !crate::text::is_name(host.function.name()) {
+            return Err(Error::Unsupported(format!("`{}` cannot be a function's name", host.function.name())));
+        }
+        let shared = &self.shared;
+        let mut hosts = shared.hosts.clone();
+        hosts.retain(|h| h.name() != host.function.name());
+        hosts.push(Arc::new(host.function));
+        self.shared = Arc::new(Shared {
+            options: shared.options.clone(),
+            level: shared.level,
+            hosts,
+            arena: shared.arena.clone(),
+            idle: Mutex::new(Vec::new()),
+        });
+        Ok(())
+    }
+
+    /// A formula to be compiled, to which inputs can be added first.
+    #[must_use]
+    pub fn formula<'a>(&'a self, text: &'a str) -> Formula<'a> {
+        self.formula_bytes(text.as_bytes())
+    }
+
+    /// The same for text that may not be UTF-8, which is then an error like any other.
+    #[must_use]
+    pub fn formula_bytes<'a>(&'a self, text: &'a [u8]) -> Formula<'a> {
+        Formula { shared: &self.shared, source: text, params: None, known: Vec::new(), error: None }
+    }
+
+    /// Compiles a formula. Its inputs are its free names, in order of first appearance.
+    ///
+    /// # Errors
+    /// [`Error::Formula`] with everything that is wrong with it.
+    pub fn compile(&self, text: &str) -> Result<Function, Error> {
+        self.formula(text).compile()
+    }
+
+    /// Compiles a formula to be called with native values. More than one input needs a signature in the text,
+    /// `|x: f64, n: i32| x * n`, or a list of inputs; see [`Formula::params`].
+    ///
+    /// # Errors
+    /// [`Error::Formula`], or [`Error::Signature`] if the formula has another type or can fail.
+    pub fn compile_typed<F: Signature>(&self, text: &str) -> Result<TypedFunction<F>, Error> {
+        self.formula(text).compile_typed()
+    }
+
+    /// Collects formulas whose code is then made executable all at once.
+    #[must_use]
+    pub fn batch(&self) -> Batch {
+        Batch { shared: self.shared.clone(), codes: mem::Batch::new(), functions: Vec::new() }
+    }
+}
+
+impl fmt::Debug for Engine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Engine").field("options", &self.shared.options).field("level", &self.shared.level).finish()
+    }
+}
+
+impl Shared {
+    fn compiler(&self) -> Box<Compiler> {
+        let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        idle.unwrap_or_else(|| Box::new(Compiler::new(&self.hosts)))
+    }
+
+    fn put_back(&self, compiler: Box<Compiler>) {
+        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        if idle.len() < 8 {
+            idle.push(compiler);
+        }
+    }
+}
+
+/// What is left of a compilation besides its code.
+struct Compiled {
+    params: Vec<Param>,
+    result: Type,
+    fallible: bool,
+    traps: Vec<(Ref, Span)>,
+    hosts: Vec<Arc<HostFunction>>,
+    warnings: Vec<Diagnostic>,
+}
+
+/// Which form of code is wanted.
+enum Wanted {
+    Dynamic,
+    Typed { params: &'static [Type], result: Type, fallible: bool },
+}
+
+impl<'a> Formula<'a> {
+    /// The inputs, in order, as in `"x, n: i32"`. Any other free name is then an error; inputs that the formula does
+    /// not use stay inputs.
+    #[must_use]
+    pub fn params(mut self, list: &str) -> Self {
+        match crate::text::parse_params(list) {
+            Ok(params) => self.params.get_or_insert_default().extend(params),
+            Err(diagnostics) => self.error = Some(Error::Formula { source: list.to_owned(), diagnostics }),
+        }
+        self
+    }
+
+    /// One more input; `None` is the default type. Like [`Formula::params`] for names that no list can hold.
+    #[must_use]
+    pub fn input(mut self, name: &str, ty: Option<Type>) -> Self {
+        self.params.get_or_insert_default().push((name.to_owned(), ty));
+        self
+    }
+
+    /// A name that the formula may use as an input of this type. Unlike those of [`Formula::params`] it becomes an
+    /// input only if it is used, and other names may be too.
+    #[must_use]
+    pub fn known(mut self, name: &str, ty: Type) -> Self {
+        self.known.push((name.to_owned(), ty));
+        self
+    }
+
+    /// Compiles it.
+    ///
+    /// # Errors
+    /// [`Error::Formula`] with everything that is wrong with it.
+    pub fn compile(self) -> Result<Function, Error> {
+        self.compile_for(&Wanted::Dynamic)
+    }
+
+    /// Compiles it to be called with native values.
+    ///
+    /// # Errors
+    /// [`Error::Formula`], or [`Error::Signature`] if the formula has another type or can fail.
+    pub fn compile_typed<F: Signature>(mut self) -> Result<TypedFunction<F>, Error> {
+        if let Some(params) = &mut self.params {
+            for ((_, ty), &given) in params.iter_mut().zip(F::PARAMS) {
+                ty.get_or_insert(given);
+            }
+        }
+        let wanted = Wanted::Typed { params: F::PARAMS, result: F::RESULT, fallible: F::FALLIBLE };
+        Ok(TypedFunction::new(self.compile_for(&wanted)?))
+    }
+
+    /// Shows every stage on the way from text to machine code.
+    ///
+    /// # Errors
+    /// [`Error::Formula`] with everything that is wrong with it.
+    pub fn inspect(self) -> Result<Inspection, Error> {
+        if let Some(error) = self.error {
+            return Err(error);
+        }
+        let mut compiler = self.shared.compiler();
+        let inspection = Inspection::of(&mut compiler, &self.request(None), self.shared.level);
+        self.shared.put_back(compiler);
+        inspection
+    }
+
+    fn request<'b>(&'b self, only_type: Option<Type>) -> Request<'b> {
+        let options = &self.shared.options;
+        Request {
+            source: self.source,
+            params: self.params.as_deref(),
+            known: &self.known,
+            default_type: only_type.or(options.default_type).unwrap_or(Type::F64),
+            hosts: &self.shared.hosts,
+            fast: options.fast,
+            checked: options.checked,
+            limits: options.limits,
+            level: self.shared.level,
+        }
+    }
+
+    fn compile_for(self, wanted: &Wanted) -> Result<Function, Error> {
+        if let Some(error) = self.error {
+            return Err(error);
+        }
+        let mut compiler = self.shared.compiler();
+        let function = self.compile_with(&mut compiler, wanted);
+        self.shared.put_back(compiler);
+        function
+    }
+
+    fn compile_with(&self, compiler: &mut Compiler, wanted: &Wanted) -> Result<Function, Error> {
+        let convention = match wanted {
+            Wanted::Typed { fallible: false, .. } => Convention::Native(HOST),
+            _ => Convention::Buffer,
+        };
+        let compiled = self.front(compiler, wanted)?;
+        let body = self.back(compiler, convention)?;
+        Ok(Function::new(self, compiled, body))
+    }
+
+    /// The formula for the interpreter.
+    fn interpreted(&self) -> Result<Body, Error> {
+        let mut compiler = self.shared.compiler();
+        self.front(&mut compiler, &Wanted::Dynamic)?;
+        Ok(Body::Interpreted(std::mem::take(&mut compiler.builder.func)))
+    }
+
+    /// Text to values, and whether they are what is wanted.
+    fn front(&self, compiler: &mut Compiler, wanted: &Wanted) -> Result<Compiled, Error> {
+        // The inputs of a typed formula without a list have its parameter types where those agree.
+        let only_type = match wanted {
+            Wanted::Typed { params, .. } if self.params.is_none() => {
+                params.first().copied().filter(|first| params.iter().all(|p| p == first))
+            }
+            _ => None,
+        };
+        let warnings = compiler.check(&self.request(only_type))?;
+        let func = &compiler.builder.func;
+        let params = compiler.inputs().map(|(name, ty)| Param { name: name.to_owned(), ty }).collect::<Vec<_>>();
+        let fallible = func.is_fallible();
+        let result = func.ty(func.results[0]);
+        let traps = if fallible { func.effects.iter().map(|&r| (r, func.spans[r.index()])).collect() } else { Vec::new() };
+        let hosts = func.callees.iter().filter_map(|callee| callee.host().cloned()).collect();
+        let compiled = Compiled { params, result, fallible, traps, hosts, warnings };
+        if let Wanted::Typed { params, result, fallible } = *wanted {
+            self.compare(&compiled, params, result, fallible)?;
+        }
+        Ok(compiled)
+    }
+
+    fn compare(&self, compiled: &Compiled, params: &[Type], result: Type, fallible: bool) -> Result<(), Error> {
+        let names = |types: &[Type]| types.iter().map(|t| t.name()).collect::<Vec<_>>().join(", ");
+        let own: Vec<Type> = compiled.params.iter().map(|p| p.ty).collect();
+        if own != params || compiled.result != result {
+            let (own, own_result, wanted) = (names(&own), compiled.result, names(params));
+            return Err(Error::Signature(format!(
+                "the formula is a fn({own}) -> {own_result}, and a fn({wanted}) -> {result} was asked for"
+            )));
+        }
+        if own.len() > 1 && self.params.is_none() && !crate::text::has_signature(self.source) {
+            return Err(Error::Signature(
+                "a formula of several inputs needs a signature, such as `|x: f64, y: f64| ...`, or a list of inputs: \
+                 in order of appearance `y - x` would take y first"
+                    .to_owned(),
+            ));
+        }
+        if compiled.fallible && !fallible {
+            return Err(Error::Signature(format!(
+                "the formula can fail (it is checked, or calls a host function that can), so its result must be a \
+                 Result<{result}, RunError>"
+            )));
+        }
+        Ok(())
+    }
+
+    /// Values to something that runs.
+    fn back(&self, compiler: &mut Compiler, convention: Convention) -> Result<Body, Error> {
+        let options = &self.shared.options;
+        if options.engine == Some(EngineKind::Interpreter) || !Compiler::can_run() {
+            return Ok(Body::Interpreted(std::mem::take(&mut compiler.builder.func)));
+        }
+        compiler.emit(&Target::new(self.shared.level, convention), self.source)?;
+        match compiler.emitted().seal(&self.shared.arena) {
+            Ok(code) if matches!(convention, Convention::Buffer) => Ok(Body::Buffer(code)),
+            Ok(code) => Ok(Body::Native(code)),
+            Err(_) if options.engine.is_none() => Ok(Body::Interpreted(std::mem::take(&mut compiler.builder.func))),
+            Err(error) => Err(Error::Seal(error)),
+        }
+    }
+}
+
+/// A compiled formula. It owns its code, which is freed when the last clone is dropped.
+///
+/// ```
+/// use kiln::{Engine, Value};
+/// let f = Engine::new().compile("(x + 5) * 3")?;
+/// assert_eq!(f.params()[0].name, "x");
+/// assert!(matches!(f.call(&[Value::F64(4.0)])?, Value::F64(27.0)));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone)]
+pub struct Function {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    body: Body,
+    params: Box<[Param]>,
+    result: Type,
+    fallible: bool,
+    /// Where errors come from.
+    traps: Box<[(Ref, Span)]>,
+    /// Code calls them by address: they live as long as it does.
+    _hosts: Box<[Arc<HostFunction>]>,
+    warnings: Box<[Diagnostic]>,
+    source: Box<[u8]>,
+    declared: Option<Box<[(String, Option<Type>)]>>,
+    known: Box<[(String, Type)]>,
+    shared: Arc<Shared>,
+}
+
+/// Formulas of up to so many inputs are called without allocating.
+const INLINE_ARGS: usize = 16;
+
+impl Function {
+    fn new(formula: &Formula<'_>, compiled: Compiled, body: Body) -> Function {
+        let Compiled { params, result, fallible, traps, hosts, warnings } = compiled;
+        Function {
+            inner: Arc::new(Inner {
+                body,
+                params: params.into(),
+                result,
+                fallible,
+                traps: traps.into(),
+                _hosts: hosts.into(),
+                warnings: warnings.into(),
+                source: formula.source.into(),
+                declared: formula.params.clone().map(Into::into),
+                known: formula.known.clone().into(),
+                shared: formula.shared.clone(),
+            }),
+        }
+    }
+
+    /// Evaluates the formula on these values, one for each input and of its type.
+    ///
+    /// # Errors
+    /// A wrong number or type of values, or for formulas that can fail what failed and where.
+    pub fn call(&self, args: &[Value]) -> Result<Value, RunError> {
+        let params = &self.inner.params;
+        if args.len() != params.len() {
+            return Err(RunError::ArgumentCount { expected: params.len(), given: args.len() });
+        }
+        if let Some((param, arg)) = params.iter().zip(args).find(|(param, arg)| param.ty != arg.ty()) {
+            return Err(RunError::ArgumentType { name: param.name.clone(), expected: param.ty, given: arg.ty() });
+        }
+        let mut inline = [0; INLINE_ARGS];
+        let bits = if args.len() <= INLINE_ARGS {
+            for (word, arg) in inline.iter_mut().zip(args) {
+                *word = arg.to_bits();
+            }
+            self.evaluate(&inline[..args.len()])?
+        } else {
+            self.evaluate(&args.iter().map(|arg| arg.to_bits()).collect::<Vec<_>>())?
+        };
+        Ok(Value::from_bits(self.inner.result, bits))
+    }
+
+    fn evaluate(&self, words: &[u64]) -> Result<u64, RunError> {
+        if let Body::Native(_) = self.inner.body {
+            // Compiled to be called by its type: the general form is made anew.
+            return self.dynamic()?.evaluate(words);
+        }
+        self.run(words)
+    }
+
+    /// Evaluates on words; the body must not be native code.
+    pub(crate) fn run(&self, words: &[u64]) -> Result<u64, RunError> {
+        let mut out = [0];
+        self.inner.body.call(words, &mut out).map_err(|stop| {
+            let span = self.inner.traps.iter().find(|t| t.0 == stop.at).map_or(Span::default(), |t| t.1);
+            match stop.kind {
+                TrapKind::Overflow => RunError::Overflow { span },
+                TrapKind::DivisionByZero => RunError::DivisionByZero { span },
+                TrapKind::Host => RunError::Host { message: stop.message.unwrap_or_default(), span },
+            }
+        })?;
+        Ok(out[0].to_word())
+    }
+
+    /// The same formula in the form that takes values.
+    fn dynamic(&self) -> Result<Function, RunError> {
+        let formula = self.formula();
+        formula.compile().map_err(|error| RunError::Host { message: error.to_string(), span: Span::default() })
+    }
+
+    fn formula(&self) -> Formula<'_> {
+        Formula {
+            shared: &self.inner.shared,
+            source: &self.inner.source,
+            params: self.inner.declared.as_ref().map(|p| p.to_vec()),
+            known: self.inner.known.to_vec(),
+            error: None,
+        }
+    }
+
+    pub(crate) fn body(&self) -> &Body {
+        &self.inner.body
+    }
+
+    /// The inputs, in the order in which a call takes them.
+    #[must_use]
+    pub fn params(&self) -> &[Param] {
+        &self.inner.params
+    }
+
+    /// The type of the result.
+    #[must_use]
+    pub fn result_type(&self) -> Type {
+        self.inner.result
+    }
+
+    /// Can a call fail, other than for its arguments?
+    #[must_use]
+    pub fn is_fallible(&self) -> bool {
+        self.inner.fallible
+    }
+
+    /// What runs it.
+    #[must_use]
+    pub fn engine(&self) -> EngineKind {
+        if self.inner.body.code().is_some() { EngineKind::Jit } else { EngineKind::Interpreter }
+    }
+
+    /// The level that it was compiled for.
+    #[must_use]
+    pub fn level(&self) -> Level {
+        self.inner.shared.level
+    }
+
+    /// The machine code with its constants; empty if the formula is interpreted.
+    #[must_use]
+    pub fn code_bytes(&self) -> &[u8] {
+        self.inner.body.code().map_or(&[], mem::Sealed::bytes)
+    }
+
+    /// The machine code as text: offset, bytes and instruction of each line; empty if the formula is interpreted.
+    #[must_use]
+    pub fn listing(&self) -> String {
+        if self.inner.body.code().is_none() {
+            return String::new();
+        }
+        let convention = match self.inner.body {
+            Body::Native(_) => Convention::Native(HOST),
+            _ => Convention::Buffer,
+        };
+        let formula = self.formula();
+        let mut compiler = self.inner.shared.compiler();
+        let listing = Inspection::listing(&mut compiler, &formula.request(None), self.inner.shared.level, convention);
+        self.inner.shared.put_back(compiler);
+        listing
+    }
+
+    /// What the compiler noticed that is no error.
+    #[must_use]
+    pub fn warnings(&self) -> &[Diagnostic] {
+        &self.inner.warnings
+    }
+
+    /// The formula's text.
+    #[must_use]
+    pub fn source(&self) -> &str {
+        std::str::from_utf8(&self.inner.source).unwrap_or_default()
+    }
+}
+
+impl fmt::Debug for Function {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Function")
+            .field("source", &self.source())
+            .field("params", &self.inner.params)
+            .field("result", &self.inner.result)
+            .field("engine", &self.engine())
+            .finish_non_exhaustive()
+    }
+}
+
+/// Formulas whose code is made executable all at once, which saves the system calls of all but one.
+///
+/// ```
+/// let engine = kiln::Engine::new();
+/// let mut batch = engine.batch();
+/// for k in 1..=100 {
+///     batch.add(&format!("x * {k}"))?;
+/// }
+/// let functions = batch.finish()?;
+/// assert!(matches!(functions[41].call(&[kiln::Value::F64(2.0)])?, kiln::Value::F64(84.0)));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub struct Batch {
+    shared: Arc<Shared>,
+    codes: mem::Batch,
+    functions: Vec<(Function, Option<Pending>)>,
+}
+
+impl Batch {
+    /// Compiles a formula into the batch; its place in the batch is returned.
+    ///
+    /// # Errors
+    /// [`Error::Formula`] with everything that is wrong with it; the batch is as it was.
+    pub fn add(&mut self, text: &str) -> Result<usize, Error> {
+        let shared = self.shared.clone();
+        let formula =
+            Formula { shared: &shared, source: text.as_bytes(), params: None, known: Vec::new(), error: None };
+        let mut compiler = shared.compiler();
+        let added = self.add_with(&formula, &mut compiler);
+        shared.put_back(compiler);
+        added
+    }
+
+    fn add_with(&mut self, formula: &Formula<'_>, compiler: &mut Compiler) -> Result<usize, Error> {
+        let compiled = formula.front(compiler, &Wanted::Dynamic)?;
+        let mut pending = None;
+        if self.shared.options.engine != Some(EngineKind::Interpreter) && Compiler::can_run() {
+            compiler.emit(&Target::new(self.shared.level, Convention::Buffer), formula.source)?;
+            pending = Some(compiler.emitted().push(&mut self.codes));
+        }
+        // With code to come the body is filled in by `finish`.
+        let body = match pending {
+            Some(_) => Body::Interpreted(Func::default()),
+            None => Body::Interpreted(std::mem::take(&mut compiler.builder.func)),
+        };
+        self.functions.push((Function::new(formula, compiled, body), pending));
+        Ok(self.functions.len() - 1)
+    }
+
+    /// How many formulas it holds.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.functions.len()
+    }
+
+    /// Holds it none?
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.functions.is_empty()
+    }
+
+    /// Makes all the code executable and gives the functions in the order in which they were added.
+    ///
+    /// # Errors
+    /// [`Error::Seal`] if executable memory is refused and the options forbid the interpreter.
+    pub fn finish(self) -> Result<Vec<Function>, Error> {
+        let sealed = match self.codes.seal_in(&self.shared.arena) {
+            Ok(sealed) => sealed,
+            Err(_) if self.shared.options.engine.is_none() => Vec::new(),
+            Err(error) => return Err(Error::Seal(error)),
+        };
+        let finish = |(mut function, pending): (Function, Option<Pending>)| {
+            let Some(pending) = pending else { return Ok(function) };
+            let body = match pending.finish(&sealed) {
+                Some(code) => Body::Buffer(code),
+                None => function.formula().interpreted()?,
+            };
+            if let Some(inner) = Arc::get_mut(&mut function.inner) {
+                inner.body = body;
+            }
+            Ok(function)
+        };
+        self.functions.into_iter().map(finish).collect()
+    }
+}
+
+/// A function of the host program that formulas can call.
+///
+/// It is taken to have effects (every call that is written happens, in order) unless [`Host::pure`] says otherwise.
+///
+/// ```
+/// use kiln::{Engine, Host, Value};
+/// let mut engine = Engine::new();
+/// engine.register(Host::new("triple", |x: f64| 3.0 * x).pure())?;
+/// engine.register(Host::new("lookup", |k: i64| if k == 7 { Ok(1.5) } else { Err(format!("no key {k}")) }))?;
+/// let f = engine.compile("triple(x) + lookup(7)")?;
+/// assert!(matches!(f.call(&[Value::F64(2.0)])?, Value::F64(7.5)));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub struct Host {
+    function: HostFunction,
+}
+
+impl Host {
+    /// `function` takes up to six scalars, and returns a scalar or, if it can fail, a `Result<scalar, String>`.
+    pub fn new<Args, F: crate::run::host::HostBody<Args>>(name: &str, function: F) -> Host {
+        let (params, result, fallible) = (F::PARAMS.to_vec(), F::RESULT, F::FALLIBLE);
+        let body = Box::new(move |args: &[Value]| function.apply(args));
+        Host { function: HostFunction::new(name.to_owned(), params, result, false, fallible, body) }
+    }
+
+    /// Declares that the result depends on the arguments alone and that nothing else happens: calls may be merged, moved
+    /// and left out.
+    #[must_use]
+    pub fn pure(self) -> Host {
+        Host { function: self.function.into_pure() }
+    }
+}

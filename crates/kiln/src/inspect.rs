@@ -1,1 +1,178 @@
-//! .
+//! Everything that happens to a formula on its way from text to machine code, as text.
+//!
+//! Owns no stage: it runs them one after another and writes down what each made. For people and for tests; nothing here
+//! is fast.
+
+#![forbid(unsafe_code)]
+
+use crate::engine::Param;
+use crate::error::Error;
+use crate::ir::{self, Ref};
+use crate::isa::x64::abi::{Convention, HOST};
+use crate::isa::x64::features::Level;
+use crate::isa::x64::text::push_text;
+use crate::mach::listing;
+use crate::pipeline::{Compiler, Request, Target, instructions, origins};
+use crate::span::{Diagnostic, Span};
+use crate::types::Type;
+use std::time::{Duration, Instant};
+
+/// A rule of the optimiser that was applied.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FiredRule {
+    /// The rule's name.
+    pub rule: &'static str,
+    /// The value that came of it, as a line of the intermediate representation.
+    pub result: String,
+    /// The part of the formula that it was applied to.
+    pub span: Span,
+}
+
+/// An instruction, or a row of constants.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Line {
+    /// Where it stands, in bytes from the start.
+    pub offset: usize,
+    /// Its bytes; none for a label.
+    pub bytes: Vec<u8>,
+    /// The instruction in the notation of Intel's manual.
+    pub text: String,
+    /// The part of the formula that it came from.
+    pub span: Option<Span>,
+}
+
+/// What every stage made of a formula.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Inspection {
+    /// The formula.
+    pub source: String,
+    /// The syntax tree as nested lists.
+    pub ast: String,
+    /// The formula in canonical form.
+    pub canonical: String,
+    /// The values as written: nothing folded, no rule applied.
+    pub ir_unoptimised: String,
+    /// The values that are compiled.
+    pub ir: String,
+    /// The rules that led from one to the other.
+    pub rules: Vec<FiredRule>,
+    /// The machine code, entered as a C function; by buffer if the formula can fail.
+    pub code: Vec<Line>,
+    /// Its bytes, constants included.
+    pub bytes: Vec<u8>,
+    /// The inputs.
+    pub params: Vec<Param>,
+    /// The type of the result.
+    pub result_type: Type,
+    /// The level that the code is for.
+    pub level: Level,
+    /// What is not wrong but was noticed.
+    pub warnings: Vec<Diagnostic>,
+    /// How long each stage took, once, in this run.
+    pub stages: Vec<(&'static str, Duration)>,
+}
+
+impl Inspection {
+    pub(crate) fn of(compiler: &mut Compiler, request: &Request<'_>, level: Level) -> Result<Inspection, Error> {
+        compiler.build(request, false, false)?;
+        let ir_unoptimised = ir::text::print(&compiler.builder.func);
+        let warnings = compiler.build(request, true, true)?;
+        let source = String::from_utf8_lossy(request.source).into_owned();
+        let func = &compiler.builder.func;
+        let rules = compiler.builder.fired.iter().map(|fired| FiredRule {
+            rule: fired.rule,
+            result: ir::text::line(func, fired.result),
+            span: func.spans[fired.result.index()],
+        });
+        let rules = rules.collect();
+        let (ast, canonical) = (compiler.front.dump(&source), compiler.front.print(&source));
+        let ir = ir::text::print(func);
+        let params = compiler.inputs().map(|(name, ty)| Param { name: name.to_owned(), ty }).collect();
+        let result_type = func.ty(func.results[0]);
+        let convention = if func.is_fallible() { Convention::Buffer } else { Convention::Native(HOST) };
+        let stages = Self::time(compiler, request, &source, level, convention)?;
+        let code = lines(compiler);
+        let bytes = compiler.buffer.bytes().to_vec();
+        Ok(Inspection {
+            source,
+            ast,
+            canonical,
+            ir_unoptimised,
+            ir,
+            rules,
+            code,
+            bytes,
+            params,
+            result_type,
+            level,
+            warnings,
+            stages,
+        })
+    }
+
+    /// Runs the stages once more, each under a clock. The code is left in the compiler.
+    fn time(
+        compiler: &mut Compiler,
+        request: &Request<'_>,
+        source: &str,
+        level: Level,
+        convention: Convention,
+    ) -> Result<Vec<(&'static str, Duration)>, Error> {
+        let target = Target { mark: true, ..Target::new(level, convention) };
+        let mut stages = Vec::new();
+        let mut clock = Instant::now();
+        let mut lap = |name| {
+            let now = Instant::now();
+            stages.push((name, now - std::mem::replace(&mut clock, now)));
+        };
+        compiler.parse(source, request);
+        lap("parse");
+        compiler.build(request, true, false)?;
+        lap("parse, check and build");
+        compiler.emit(&target, request.source)?;
+        lap("allocate and encode");
+        Ok(stages)
+    }
+
+    /// The listing of a formula's code as text; empty if it does not compile.
+    pub(crate) fn listing(
+        compiler: &mut Compiler,
+        request: &Request<'_>,
+        level: Level,
+        convention: Convention,
+    ) -> String {
+        let target = Target { mark: true, ..Target::new(level, convention) };
+        let mut text = String::new();
+        if compiler.check(request).is_ok() && compiler.emit(&target, request.source).is_ok() {
+            listing::write(instructions(&compiler.walk), &compiler.buffer, push_text, &mut text);
+        }
+        text
+    }
+}
+
+/// The code in the compiler, which was encoded with marks, line by line.
+fn lines(compiler: &Compiler) -> Vec<Line> {
+    let bytes = compiler.buffer.bytes();
+    let marks = compiler.buffer.marks();
+    let ends = marks.iter().skip(1).map(|&end| end as usize).chain([compiler.buffer.code_len()]);
+    let func = &compiler.builder.func;
+    let mut lines: Vec<Line> = instructions(&compiler.walk)
+        .zip(origins(&compiler.walk))
+        .zip(marks.iter().map(|&start| start as usize).zip(ends))
+        .map(|((inst, origin), (start, end))| {
+            let mut text = String::new();
+            push_text(inst, &mut text);
+            let span = func.spans.get(Ref(origin).index()).copied().filter(|span| span.end > span.start);
+            Line { offset: start, bytes: bytes[start..end].to_vec(), text, span }
+        })
+        .collect();
+    let pool = compiler.walk.code.pool.bytes().len();
+    let first = bytes.len() - pool;
+    for (i, word) in bytes[first..].chunks(8).enumerate() {
+        let digits: String = word.iter().rev().map(|b| format!("{b:02x}")).collect();
+        let text = format!("dq 0x{digits}");
+        lines.push(Line { offset: first + 8 * i, bytes: word.to_vec(), text, span: None });
+    }
+    lines
+}

@@ -25,3 +25,14 @@ mod run;
 #[cfg(test)]
 mod scan_tests;
 mod text;
+
+pub use engine::{
+    Batch, Engine, EngineKind, Formula, Function, Host, Level, Limits, Options, Param, Return, Scalar, Signature,
+    TypedFunction,
+};
+pub use error::{Error, RunError};
+pub use inspect::Inspection;
+pub use mem::Mode;
+pub use run::host::{HostBody, HostReturn};
+pub use span::{Diagnostic, Span};
+pub use types::{Type, Value};

@@ -11,21 +11,45 @@
 
 #![forbid(unsafe_code)]
 
-use crate::ir::build::Builder;
+use crate::error::Error;
+use crate::ir::build::{BuildOptions, Builder};
 use crate::ir::{Func, verify};
 use crate::isa::x64::abi::{self, Convention};
 #[cfg(any(test, debug_assertions))]
 use crate::isa::x64::effects;
 use crate::isa::x64::encode::{self, PADDING};
+use crate::isa::x64::features::Level;
 use crate::isa::x64::lower::X64;
 use crate::mach::MInst;
 use crate::mach::buffer::{CodeBuffer, LayoutError};
 #[cfg(any(test, debug_assertions))]
 use crate::mach::check;
 use crate::mach::walk::{Chaos, Walk};
+use crate::run::host::HostFunction;
+use crate::run::invoke::Emitted;
+use crate::span::{Diagnostic, Span};
+use crate::text::{self, FrontEnd, Limits};
+use crate::types::Type;
+use std::sync::Arc;
 
 /// The largest code that is made of one formula, in bytes.
 const CODE_LIMIT: usize = 1 << 28;
+
+/// A formula with everything that its meaning depends on.
+#[derive(Clone, Copy)]
+pub(crate) struct Request<'a> {
+    pub(crate) source: &'a [u8],
+    /// The inputs, if they are declared.
+    pub(crate) params: Option<&'a [(String, Option<Type>)]>,
+    /// Names that are inputs of these types if they are used.
+    pub(crate) known: &'a [(String, Type)],
+    pub(crate) default_type: Type,
+    pub(crate) hosts: &'a [Arc<HostFunction>],
+    pub(crate) fast: bool,
+    pub(crate) checked: bool,
+    pub(crate) limits: Limits,
+    pub(crate) level: Level,
+}
 
 /// Why a function that is right could not be compiled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,28 +70,104 @@ pub(crate) struct Target {
     pub(crate) mark: bool,
 }
 
+impl Target {
+    /// Code for a level, entered in this way.
+    pub(crate) fn new(level: Level, convention: Convention) -> Target {
+        Target { isa: X64::new(level), convention, chaos: Chaos::default(), mark: false }
+    }
+}
+
 /// All stages, with the memory that they reuse.
 pub(crate) struct Compiler {
+    pub(crate) front: FrontEnd,
     pub(crate) builder: Builder,
     pub(crate) walk: Walk,
     pub(crate) buffer: CodeBuffer,
 }
 
-impl Default for Compiler {
-    fn default() -> Self {
+impl Compiler {
+    /// A compiler whose formulas may call `hosts`.
+    pub(crate) fn new(hosts: &[Arc<HostFunction>]) -> Compiler {
         Compiler {
+            front: FrontEnd::new(hosts.iter().map(|h| h.name())),
             builder: Builder::default(),
             walk: Walk::default(),
             buffer: CodeBuffer::new(&PADDING, CODE_LIMIT),
         }
     }
-}
 
-impl Compiler {
+    /// Can this build run the code that it makes?
+    pub(crate) const fn can_run() -> bool {
+        cfg!(target_arch = "x86_64")
+    }
+
+    /// Text to values: the function is in `self.builder`. Gives the warnings.
+    pub(crate) fn check(&mut self, request: &Request<'_>) -> Result<Vec<Diagnostic>, Error> {
+        self.build(request, true, false)
+    }
+
+    /// The same, with folding and rules on or off, and with a record of the rules that fired.
+    pub(crate) fn build(&mut self, request: &Request<'_>, optimise: bool, trace: bool) -> Result<Vec<Diagnostic>, Error> {
+        let fail = |source: &str, diagnostics| Error::Formula { source: source.to_owned(), diagnostics };
+        let source = text::utf8(request.source)
+            .map_err(|diagnostic| fail(&String::from_utf8_lossy(request.source), vec![diagnostic]))?;
+        self.parse(source, request);
+        self.builder.reset(BuildOptions {
+            checked: request.checked,
+            fast: request.fast,
+            optimise,
+            node_limit: request.limits.nodes,
+            trace,
+            contract: request.level >= Level::V3,
+        });
+        self.resolve(source, request);
+        let failed = self.front.sink.has_errors();
+        let diagnostics = if self.front.sink.count() > 0 { self.front.sink.take() } else { Vec::new() };
+        if failed {
+            return Err(fail(source, diagnostics));
+        }
+        if self.builder.overflowed {
+            let message = format!("the formula has more than {} operations", request.limits.nodes);
+            return Err(limit_error(source, "limit/nodes", message));
+        }
+        Ok(diagnostics)
+    }
+
+    /// Text to AST.
+    pub(crate) fn parse(&mut self, source: &str, request: &Request<'_>) {
+        self.front.parse(source, request.limits);
+    }
+
+    /// AST to values.
+    pub(crate) fn resolve(&mut self, source: &str, request: &Request<'_>) {
+        self.front.check(source, request, &mut self.builder);
+    }
+
+    /// The inputs of the function that was checked last: name and type.
+    pub(crate) fn inputs(&self) -> impl Iterator<Item = (&str, Type)> {
+        self.front.inputs()
+    }
+
+    /// Values to bytes; `source` is for the error.
+    pub(crate) fn emit(&mut self, target: &Target, source: &[u8]) -> Result<(), Error> {
+        self.generate(target).map_err(|limit| {
+            let (code, message) = match limit {
+                Limit::Frame => ("limit/frame", "the formula keeps too many values alive at once for the stack"),
+                Limit::Code => ("limit/code", "the formula's machine code is too large"),
+            };
+            limit_error(&String::from_utf8_lossy(source), code, message.to_owned())
+        })
+    }
+
+    /// The code that was generated last.
+    pub(crate) fn emitted(&self) -> Emitted<'_> {
+        let func = &self.builder.func;
+        Emitted::from_pipeline(self.buffer.bytes(), func.params.len(), func.results.len())
+    }
+
     /// Compiles the function in the builder; its bytes are in `self.buffer`.
     pub(crate) fn generate(&mut self, target: &Target) -> Result<(), Limit> {
-        let func = &self.builder.func;
-        debug_assert_eq!(verify::verify(func), Ok(()));
+        debug_assert_eq!(verify::verify(&self.builder.func), Ok(()));
         self.allocate(target)?;
         #[cfg(any(test, debug_assertions))]
         if self.walk.recording {
@@ -104,7 +204,18 @@ impl Compiler {
     }
 }
 
+fn limit_error(source: &str, code: &'static str, message: String) -> Error {
+    let diagnostic = Diagnostic::error(code, Span::default(), message).help("limits are options");
+    Error::Formula { source: source.to_owned(), diagnostics: vec![diagnostic] }
+}
+
 /// The instructions of the function that was walked last, in the order in which they run.
 pub(crate) fn instructions(walk: &Walk) -> impl Iterator<Item = &MInst> {
     walk.code.body.iter().rev().chain(&walk.code.epilogue).chain(&walk.code.end)
+}
+
+/// The node that each of these instructions belongs to, if any.
+pub(crate) fn origins(walk: &Walk) -> impl Iterator<Item = u32> {
+    let epilogue = walk.code.epilogue.iter().map(|_| u32::MAX);
+    walk.code.origins.iter().rev().copied().chain(epilogue).chain(walk.code.end_origins.iter().copied())
 }

@@ -148,7 +148,7 @@ fn chaos(seed: u64) -> Chaos {
 
 #[test]
 fn every_function_keeps_to_its_level_its_frame_and_its_constants() {
-    let mut compiler = Compiler::default();
+    let mut compiler = Compiler::new(&[]);
     for seed in 0..400 {
         for level in Level::ALL {
             for convention in [Convention::Buffer, Convention::Native(&SYSV), Convention::Native(&WIN64)] {

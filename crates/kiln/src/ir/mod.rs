@@ -122,6 +122,14 @@ pub(crate) struct Callee {
 }
 
 impl Callee {
+    /// The host function, if it is one.
+    pub(crate) fn host(&self) -> Option<&Arc<HostFunction>> {
+        match &self.target {
+            Target::Host(host) => Some(host),
+            Target::Builtin(_) => None,
+        }
+    }
+
     /// The name under which listings show it.
     pub(crate) fn name(&self) -> &str {
         match &self.target {

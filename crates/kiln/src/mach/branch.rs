@@ -22,14 +22,33 @@ impl Walk {
 
     /// Takes the node's uses of its operands: the neediest operand is released first and so evaluated first.
     pub(super) fn release_operands(&mut self, func: &Func, r: Ref, node: &Node) {
+        let [mut a, mut b, c] = node.operands();
+        match node.op.arity() {
+            0 => self.release_list(func, r, node),
+            1 => self.release(a),
+            2 => {
+                if self.schedule.need(b) > self.schedule.need(a) {
+                    std::mem::swap(&mut a, &mut b);
+                }
+                self.release(a);
+                self.release(b);
+            }
+            _ => {
+                let mut three = [a, b, c];
+                three.sort_by_key(|&operand| std::cmp::Reverse(self.schedule.need(operand)));
+                three.into_iter().for_each(|operand| self.release(operand));
+            }
+        }
+    }
+
+    /// The same for nodes that keep their operands in a list, and for pinned nodes, which use the one before.
+    fn release_list(&mut self, func: &Func, r: Ref, node: &Node) {
         let mut pushed = std::mem::take(&mut self.pushed);
         func.for_operands(node, |operand| pushed.push(operand));
         if node.op.is(crate::ops::PINNED) {
             pushed.extend(self.schedule.previous_effect(r));
         }
-        if pushed.len() > 1 {
-            pushed.sort_by_key(|&operand| std::cmp::Reverse(self.schedule.need(operand)));
-        }
+        pushed.sort_by_key(|&operand| std::cmp::Reverse(self.schedule.need(operand)));
         for operand in pushed.drain(..) {
             self.release(operand);
         }
@@ -209,6 +228,9 @@ impl Walk {
                 self.assign(r, reg_from(i as u8));
             }
         }
+        // Loads run after the moves: the base of inputs in memory can serve them only where it stays in place.
+        let args = self.hidden(func, Hidden::Args);
+        self.args_in_place = self.reg_of(args).is_some_and(|reg| then.owner[reg.index()] == args.0);
         for i in 0..REGS {
             let r = Ref(then.owner[i]);
             let reg = reg_from(i as u8);
@@ -219,7 +241,7 @@ impl Walk {
                 let class = usize::from(i >= 32);
                 let free = self.owners.free[class];
                 if free == 0 {
-                    let load = self.reload_after_moves(target, func, &then, r, reg);
+                    let load = self.reload(target, func, r, reg);
                     self.loads.push((r, reg, load));
                     continue;
                 }
@@ -228,20 +250,8 @@ impl Walk {
             let from = reg_from(self.loc[r.index()]);
             self.moves.push((r, reg, from));
         }
+        self.args_in_place = true;
         self.flush_moves(target);
-    }
-
-    /// The instruction that brings `r` back to `reg` after the moves that lead to the state `then`: it may count on the
-    /// pointer to the inputs only if that stays where it is.
-    fn reload_after_moves<T: Target>(&mut self, target: &T, func: &Func, then: &Owners, r: Ref, reg: Reg) -> MInst {
-        let args = self.hidden(func, Hidden::Args);
-        let place = self.loc[args.index()];
-        if place != NO_REG && then.owner[usize::from(place)] != args.0 {
-            self.loc[args.index()] = NO_REG;
-        }
-        let load = self.reload(target, func, r, reg);
-        self.loc[args.index()] = place;
-        load
     }
 
     /// Emits the pending moves, all of which happen at once, and then the pending loads.

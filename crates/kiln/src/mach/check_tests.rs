@@ -16,7 +16,7 @@ use crate::pipeline::{Compiler, Target};
 
 /// Walks random functions, with few registers every other time, and calls `damage` with each.
 fn each_function(mut damage: impl FnMut(&mut Compiler, &Target, u64)) {
-    let mut compiler = Compiler::default();
+    let mut compiler = Compiler::new(&[]);
     for seed in 0..150 {
         let mut random = Random(seed * 2 + 1);
         let size = 10 + random.below(50);
@@ -278,7 +278,7 @@ fn a_wrong_entry_is_noticed() {
             sum = builder.binary(Op::Add, sum, product);
         }
         builder.func.results.push(sum);
-        let mut compiler = Compiler { builder, ..Compiler::default() };
+        let mut compiler = Compiler { builder, ..Compiler::new(&[]) };
         let isa = X64::new(Level::V1);
         let target = Target { isa, convention: Convention::Native(abi), chaos: Chaos::default(), mark: false };
         compiler.allocate(&target).unwrap();

@@ -181,6 +181,8 @@ pub(crate) struct Walk {
     pub(crate) stack_words: u32,
     /// Inputs lie in memory behind the first hidden value.
     params_in_memory: bool,
+    /// May reloads address inputs through the register that the hidden pointer to them is in?
+    pub(super) args_in_place: bool,
     ready: Vec<u32>,
     next: Vec<u32>,
     pub(super) spot: u32,
@@ -245,6 +247,7 @@ impl Default for Walk {
             used: [0; 2],
             stack_words: 0,
             params_in_memory: false,
+            args_in_place: true,
             ready: Vec::new(),
             next: Vec::new(),
             spot: BODY,
@@ -657,7 +660,7 @@ impl Walk {
             if node.op == Op::Const {
                 return target.constant(&mut self.code.pool, reg, node.ty, node.const_bits());
             }
-            if node.op == Op::Param && self.params_in_memory && self.slot[r.index()] == NONE {
+            if node.op == Op::Param && self.params_in_memory && self.args_in_place && self.slot[r.index()] == NONE {
                 let args = self.loc[self.hidden(func, Hidden::Args).index()];
                 if args != NO_REG {
                     let from = Address { mode: 1, base: reg_from(args), disp: 8 * node.a as i32 };

@@ -78,7 +78,7 @@ routines! {
     COSH "cosh" |x| libm::cosh(x);
     TANH "tanh" |x| libm::tanh(x);
     ASINH "asinh" |x| libm::asinh(x);
-    ACOSH "acosh" |x| libm::acosh(x);
+    ACOSH "acosh" |x| acosh(x);
     ATANH "atanh" |x| libm::atanh(x);
     SINPI "sinpi" |x| sinpi(x);
     COSPI "cospi" |x| cospi(x);
@@ -296,9 +296,11 @@ fn cospi(x: f64) -> f64 {
 }
 
 fn exp10(x: f64) -> f64 {
-    if !(x.abs() < 400.0) {
-        // NaN stays, the rest is out of range.
-        return if x < 0.0 { 0.0 } else { x * f64::INFINITY };
+    if x.is_nan() {
+        return x;
+    }
+    if x.abs() >= 400.0 {
+        return if x < 0.0 { 0.0 } else { f64::INFINITY };
     }
     if x == libm::rint(x) {
         // Whole exponents: correctly rounded, like the literal.
@@ -317,6 +319,11 @@ fn exp10(x: f64) -> f64 {
     libm::scalbn(power + power * (ten_low - two_low), k as i32)
 }
 
+/// The crate's has values for large negative numbers.
+fn acosh(x: f64) -> f64 {
+    if x < 1.0 { f64::NAN } else { libm::acosh(x) }
+}
+
 fn log_base(x: f64, base: f64) -> f64 {
     if base == 2.0 {
         return libm::log2(x);
@@ -325,10 +332,14 @@ fn log_base(x: f64, base: f64) -> f64 {
         return libm::log10(x);
     }
     let quotient = libm::log(x) / libm::log(base);
-    // Three roundings lose log(243, 3) = 5. A whole number this near whose power is x is the better answer.
-    let whole = libm::rint(quotient);
-    if (quotient - whole).abs() <= 4.0 * f64::EPSILON * whole.abs() && libm::pow(base, whole) == x {
-        whole
+    // Three roundings lose log(243, 3) = 5 and log(3, 9) = 1/2. A whole number this near whose power is x, or a whole
+    // root, is the better answer.
+    let is_near = |whole: f64, of: f64| (of - whole).abs() <= 4.0 * f64::EPSILON * whole.abs();
+    let (power, root) = (libm::rint(quotient), libm::rint(1.0 / quotient));
+    if is_near(power, quotient) && libm::pow(base, power) == x {
+        power
+    } else if is_near(root, 1.0 / quotient) && libm::pow(x, root) == base {
+        1.0 / root
     } else {
         quotient
     }

@@ -4,7 +4,9 @@
 //! memory, the result comes back as a word with a failure flag. The meaning of an operation, a function of the
 //! function table and a registered host function differ only in the `data` pointer that goes with the thunk.
 
+use super::typed::Scalar;
 use crate::ops::Meaning;
+use crate::ops::words::Word;
 use crate::types::{Type, Value};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Mutex;
@@ -54,6 +56,11 @@ pub struct HostFunction {
 impl HostFunction {
     pub(crate) fn new(name: String, params: Vec<Type>, result: Type, pure: bool, fallible: bool, body: Body) -> Self {
         HostFunction { name, params, result, pure, fallible, body }
+    }
+
+    /// The same, declared pure.
+    pub(crate) fn into_pure(self) -> Self {
+        HostFunction { pure: true, ..self }
     }
 
     pub(crate) fn name(&self) -> &str {
@@ -145,4 +152,72 @@ unsafe extern "sysv64" fn host_thunk(args: *const u64, data: *const (), context:
             Outcome { bits: 0, failed: 1 }
         }
     }
+}
+
+/// A closure that can be registered as a host function. `Args` tells the shapes apart.
+pub trait HostBody<Args>: Send + Sync + 'static {
+    #[doc(hidden)]
+    const PARAMS: &'static [Type];
+    #[doc(hidden)]
+    const RESULT: Type;
+    #[doc(hidden)]
+    const FALLIBLE: bool;
+    #[doc(hidden)]
+    fn apply(&self, args: &[Value]) -> Result<Value, String>;
+}
+
+/// What a host function returns: a scalar, or a `Result<scalar, String>`.
+pub trait HostReturn {
+    #[doc(hidden)]
+    const TYPE: Type;
+    #[doc(hidden)]
+    const FALLIBLE: bool;
+    #[doc(hidden)]
+    fn into_value(self) -> Result<Value, String>;
+}
+
+macro_rules! host_returns {
+    ($($native:ty),*) => {$(
+        impl HostReturn for $native {
+            const TYPE: Type = <$native as Scalar>::TYPE;
+            const FALLIBLE: bool = false;
+            fn into_value(self) -> Result<Value, String> {
+                Ok(self.into())
+            }
+        }
+        impl HostReturn for Result<$native, String> {
+            const TYPE: Type = <$native as Scalar>::TYPE;
+            const FALLIBLE: bool = true;
+            fn into_value(self) -> Result<Value, String> {
+                self.map(Into::into)
+            }
+        }
+    )*};
+}
+host_returns!(bool, i32, i64, f32, f64);
+
+macro_rules! host_bodies {
+    ($($($arg:ident $at:literal),*;)*) => {$(
+        impl<$($arg: Scalar,)* R: HostReturn, Body> HostBody<($($arg,)*)> for Body
+        where
+            Body: Fn($($arg),*) -> R + Send + Sync + 'static,
+        {
+            const PARAMS: &'static [Type] = &[$($arg::TYPE),*];
+            const RESULT: Type = R::TYPE;
+            const FALLIBLE: bool = R::FALLIBLE;
+            #[allow(unused_variables, reason = "a function of no arguments reads none")]
+            fn apply(&self, args: &[Value]) -> Result<Value, String> {
+                self($(<$arg as Word>::from_word(args[$at].to_bits())),*).into_value()
+            }
+        }
+    )*};
+}
+host_bodies! {
+    ;
+    A 0;
+    A 0, B 1;
+    A 0, B 1, C 2;
+    A 0, B 1, C 2, D 3;
+    A 0, B 1, C 2, D 3, E 4;
+    A 0, B 1, C 2, D 3, E 4, F 5;
 }

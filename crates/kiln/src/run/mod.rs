@@ -4,3 +4,4 @@ pub(crate) mod call;
 pub(crate) mod cpu;
 pub(crate) mod host;
 pub(crate) mod invoke;
+pub(crate) mod typed;

@@ -9,6 +9,7 @@
 #![forbid(unsafe_code)]
 
 pub(crate) mod ast;
+mod check;
 pub(crate) mod lex;
 pub(crate) mod parse;
 pub(crate) mod symbols;
@@ -17,6 +18,7 @@ pub(crate) mod symbols;
 mod tests;
 
 use crate::span::{Diagnostic, Span};
+use crate::types::Type;
 use ast::Ast;
 use symbols::Symbols;
 
@@ -92,13 +94,14 @@ pub(crate) struct FrontEnd {
     tokens: Vec<lex::Token>,
     open: Vec<u32>,
     frames: Vec<parse::Frame>,
+    pub(crate) state: check::State,
 }
 
 impl FrontEnd {
     /// A front end that knows `functions` by name.
     pub(crate) fn new<'a>(functions: impl Iterator<Item = &'a str>) -> FrontEnd {
         let (ast, sink) = (Ast::default(), Sink::default());
-        FrontEnd { symbols: Symbols::new(functions), ast, sink, tokens: Vec::new(), open: Vec::new(), frames: Vec::new() }
+        FrontEnd { symbols: Symbols::new(functions), ast, sink, tokens: Vec::new(), open: Vec::new(), frames: Vec::new(), state: check::State::default() }
     }
 
     /// Reads `source` into `self.ast`; what is wrong with it is in `self.sink`.
@@ -135,4 +138,20 @@ pub(crate) fn utf8(bytes: &[u8]) -> Result<&str, Diagnostic> {
         let message = format!("the formula is not UTF-8 text: byte {at} (0x{:02x}) begins no character", bytes[at as usize]);
         Diagnostic::error("utf8", Span::new(at, at + 1), message)
     })
+}
+
+pub(crate) fn parse_params(list: &str) -> Result<Vec<(String, Option<Type>)>, Vec<Diagnostic>> {
+    Ok(list
+        .split(',')
+        .map(|p| {
+            let (n, t) = p.split_once(':').map_or((p, None), |(n, t)| (n, Type::from_name(t.trim())));
+            (n.trim().to_owned(), t)
+        })
+        .collect())
+}
+pub(crate) fn has_signature(source: &[u8]) -> bool {
+    source.trim_ascii_start().starts_with(b"|")
+}
+pub(crate) fn is_name(name: &str) -> bool {
+    !name.is_empty()
 }

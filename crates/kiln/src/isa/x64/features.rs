@@ -46,7 +46,7 @@ macro_rules! features {
 
 #[allow(non_camel_case_types, clippy::upper_case_acronyms, reason = "features keep the manual's names")]
 mod table {
-    use super::{CpuidWords, Entry, Features};
+    use super::{Entry, Features};
 
     /// Register state in XCR0 that must be enabled: none, xmm and ymm, or those and the AVX-512 state.
     const NONE: u64 = 0;
