@@ -25,6 +25,7 @@ use crate::run::cpu;
 use crate::run::host::{Context, HostFunction};
 use crate::run::invoke::call_buffer;
 use crate::types::{Type, Value};
+use std::os::unix::thread::JoinHandleExt as _;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -128,8 +129,8 @@ fn trampoline(arena: &Arena) -> Sealed {
     for inst in &list {
         encode(inst, &mut code);
     }
-    code.finish(&Pool::new()).unwrap();
-    arena.seal(code.bytes()).unwrap()
+    code.finish(&Pool::new()).expect("a small function");
+    arena.seal(code.bytes()).expect("executable memory")
 }
 
 /// A trampoline and what it needs.
@@ -262,8 +263,8 @@ fn native(seeds: std::ops::Range<u64>, size: usize) {
                 let mut random = Random(seed * 2 + 1);
                 function(&mut compiler.builder, &mut random, size);
                 let target = Target { isa: X64::new(level), convention: kind.convention(), chaos: chaos(seed), mark: false };
-                compiler.generate(&target).unwrap();
-                let code = rig.arena.seal(compiler.buffer.bytes()).unwrap();
+                compiler.generate(&target).expect("within the limits");
+                let code = rig.arena.seal(compiler.buffer.bytes()).expect("executable memory");
                 let func = &compiler.builder.func;
                 for _ in 0..3 {
                     let args: Vec<u64> = func.params.iter().map(|&ty| random.value(ty)).collect();
@@ -274,7 +275,7 @@ fn native(seeds: std::ops::Range<u64>, size: usize) {
                     unsafe { rig.call(&code, &mut machine) };
                     let note = format!("seed {seed} {level:?} {kind:?} {:?}", func.params);
                     assert_eq!(broken(kind, &before, &machine), Vec::<String>::new(), "{note}");
-                    evaluate(func, &args, &mut scratch).unwrap();
+                    evaluate(func, &args, &mut scratch).expect("nothing fails");
                     if !shows_a_nan(func, &scratch) {
                         let (r, want) = (func.results[0], scratch.value(func, func.results[0]));
                         let got = returned(func.ty(r), &machine);
@@ -564,34 +565,86 @@ extern "C" fn scribble(_signal: libc::c_int) {
     SIGNALS.fetch_add(1, Ordering::Relaxed);
 }
 
-#[test]
-fn signals_disturb_nothing() {
-    let rig = Rig::new();
-    let mut compiler = Compiler::new(&[]);
-    let mut scratch = Scratch::default();
+/// Runs `work` in a thread that gets a signal every 50 microseconds or so. Gives whether it panicked.
+fn under_signals(work: impl FnOnce() + Send + std::panic::UnwindSafe + 'static) -> bool {
     // SAFETY: all zero is a valid `sigaction`.
     let mut action = unsafe { std::mem::zeroed::<libc::sigaction>() };
     action.sa_sigaction = scribble as *const () as usize;
     action.sa_flags = libc::SA_RESTART;
     // SAFETY: `action` is initialised, and the handler only touches its frame and an atomic.
     assert_eq!(unsafe { libc::sigaction(libc::SIGPROF, &raw const action, std::ptr::null_mut()) }, 0);
-    let every = libc::timeval { tv_sec: 0, tv_usec: 100 };
-    let timer = libc::itimerval { it_interval: every, it_value: every };
-    // SAFETY: the timer is initialised, and its signal has a handler.
-    assert_eq!(unsafe { libc::setitimer(libc::ITIMER_PROF, &raw const timer, std::ptr::null_mut()) }, 0);
+    let done = Arc::new(AtomicU64::new(0));
+    let worker = std::thread::spawn({
+        let done = Arc::clone(&done);
+        move || {
+            let result = std::panic::catch_unwind(work);
+            done.store(1, Ordering::Release);
+            // A signal that is on its way finds the thread alive.
+            std::thread::sleep(std::time::Duration::from_millis(20));
+            result
+        }
+    });
+    // Only the thread that calls is disturbed, not the tests that run beside it.
+    while done.load(Ordering::Acquire) == 0 {
+        // SAFETY: the thread has not been joined, and the signal has a handler.
+        unsafe { libc::pthread_kill(worker.as_pthread_t(), libc::SIGPROF) };
+        std::thread::sleep(std::time::Duration::from_micros(50));
+    }
+    worker.join().is_ok_and(|result| result.is_err())
+}
+
+#[test]
+fn signals_disturb_nothing() {
+    assert!(!under_signals(call_for_two_seconds), "a result changed");
+    assert!(SIGNALS.load(Ordering::Relaxed) > 100, "no signals came");
+}
+
+/// The signals themselves: a function that keeps a word below the red zone loses it.
+#[test]
+fn a_word_below_the_red_zone_is_lost() {
+    let panicked = under_signals(|| {
+        let rig = Rig::new();
+        let mut code = CodeBuffer::new(&PADDING, 1 << 12);
+        let again = code.new_label();
+        encode(&at(MOV_RM64_R64, RSP, -1024, Some(RDI), true), &mut code);
+        encode(&MInst { regs: [RCX, Reg::NONE, Reg::NONE], imm: 100_000, ..MInst::new(MOV_R32_IMM32) }, &mut code);
+        code.bind(again);
+        encode(&MInst { regs: [RCX, Reg::NONE, Reg::NONE], imm: 1, ..MInst::new(SUB_RM32_IMM8) }, &mut code);
+        encode(&MInst { imm: again.0 as i32, ..MInst::new(JNE) }, &mut code);
+        encode(&at(MOV_R64_RM64, RSP, -1024, Some(RAX), false), &mut code);
+        encode(&MInst::new(RET), &mut code);
+        code.finish(&Pool::new()).expect("a small function");
+        let sealed = rig.arena.seal(code.bytes()).expect("executable memory");
+        let start = std::time::Instant::now();
+        while start.elapsed().as_secs() < 10 {
+            let mut machine = Machine::random(&mut Random(3));
+            machine.general[7] = 77;
+            // SAFETY: the function writes a word that nobody owns, counts, and returns.
+            unsafe { rig.call(&sealed, &mut machine) };
+            assert_eq!(machine.general[0], 77, "as it should be");
+        }
+    });
+    assert!(panicked, "the signals do not show what is wrong");
+}
+
+fn call_for_two_seconds() {
+    let rig = Rig::new();
+    let mut compiler = Compiler::new(&[]);
+    let mut scratch = Scratch::default();
     let start = std::time::Instant::now();
     let mut seed = 0;
     while start.elapsed().as_millis() < 2000 {
         seed += 1;
         let mut random = Random(seed * 2 + 1);
         soup(&mut compiler.builder, &mut random, 60, true, false);
-        let isa = X64::new(levels().nth(seed as usize % levels().count()).unwrap());
+        let level = levels().nth(seed as usize % levels().count()).unwrap_or(Level::V1);
         let chaos = Chaos { registers: [0b1_0010_1111, 0b11_1111], seed: 0 };
-        compiler.generate(&Target { isa, convention: Convention::Buffer, chaos, mark: false }).unwrap();
-        let code = rig.arena.seal(compiler.buffer.bytes()).unwrap();
+        let target = Target { isa: X64::new(level), convention: Convention::Buffer, chaos, mark: false };
+        compiler.generate(&target).expect("within the limits");
+        let code = rig.arena.seal(compiler.buffer.bytes()).expect("executable memory");
         let func = &compiler.builder.func;
         let args: Vec<u64> = func.params.iter().map(|&ty| random.value(ty)).collect();
-        evaluate(func, &args, &mut scratch).unwrap();
+        evaluate(func, &args, &mut scratch).expect("nothing fails");
         let mut first = vec![0; func.results.len()];
         let context = Context::default();
         // SAFETY: the code was made of this function; the slices are as long as it wants.
@@ -600,16 +653,11 @@ fn signals_disturb_nothing() {
             let same = scratch.value(func, r).same(Value::from_bits(func.ty(r), bits));
             assert!(same || shows_a_nan(func, &scratch), "seed {seed}");
         }
+        let mut out = vec![0; func.results.len()];
         for _ in 0..20_000 {
-            let mut out = vec![0; func.results.len()];
             // SAFETY: as above.
             unsafe { call_buffer(code.as_ptr(), &args, &mut out, &context) };
             assert_eq!(out, first, "seed {seed}");
         }
     }
-    let never = libc::itimerval { it_interval: libc::timeval { tv_sec: 0, tv_usec: 0 }, ..timer };
-    let never = libc::itimerval { it_value: never.it_interval, ..never };
-    // SAFETY: the timer is initialised.
-    assert_eq!(unsafe { libc::setitimer(libc::ITIMER_PROF, &raw const never, std::ptr::null_mut()) }, 0);
-    assert!(SIGNALS.load(Ordering::Relaxed) > 10, "no signals came");
 }

@@ -200,6 +200,15 @@ fn compare(compiler: &mut Compiler, random: &mut Random, target: &Target, arena:
     }
 }
 
+/// Does the evaluation look at the bits of a NaN? Which NaN it is, is not specified.
+pub(crate) fn shows_a_nan(func: &Func, scratch: &Scratch) -> bool {
+    func.nodes.iter().any(|n| match n.op {
+        Op::Bitcast => scratch.value(func, Ref(n.a)).is_nan(),
+        Op::Copysign => scratch.value(func, Ref(n.b)).is_nan(),
+        _ => false,
+    })
+}
+
 /// The code, and the values that the interpreter found.
 fn describe(compiler: &Compiler, scratch: &Scratch) -> String {
     let mut text = String::new();
@@ -213,15 +222,6 @@ fn describe(compiler: &Compiler, scratch: &Scratch) -> String {
         text.push_str(&format!("%{i} = {:x} {node:?}\n", scratch.bits(Ref(i as u32))));
     }
     text
-}
-
-/// Does the evaluation look at the bits of a NaN? Which NaN it is, is not specified.
-pub(crate) fn shows_a_nan(func: &Func, scratch: &Scratch) -> bool {
-    func.nodes.iter().any(|n| match n.op {
-        Op::Bitcast => scratch.value(func, Ref(n.a)).is_nan(),
-        Op::Copysign => scratch.value(func, Ref(n.b)).is_nan(),
-        _ => false,
-    })
 }
 
 pub(crate) fn levels() -> impl Iterator<Item = Level> {

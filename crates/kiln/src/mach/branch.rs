@@ -180,8 +180,7 @@ impl Walk {
                 self.emit(target.jump(join));
             }
             self.restore(after);
-            let renames = self.notes[notes..].iter().filter(|note| matches!(note, Note::Rename { .. })).count() as u32;
-            self.note(Note::Arm { at: 0, joined: empty.then_some(join), renames });
+            self.note(Note::Arm { at: 0, joined: empty.then_some((join, notes as u32)) });
             self.enter_arm(target, func, true);
             return;
         }
@@ -242,7 +241,7 @@ impl Walk {
                 let class = usize::from(i >= 32);
                 let free = self.owners.free[class];
                 if free == 0 {
-                    let load = self.reload_after_moves(target, func, &then, r, reg);
+                    let load = self.reload(target, func, r, reg);
                     self.loads.push((r, reg, load));
                     continue;
                 }
@@ -253,19 +252,6 @@ impl Walk {
         }
         self.args_in_place = true;
         self.flush_moves(target);
-    }
-
-    /// The instruction that brings `r` back to `reg` after the moves that lead to the state `then`: it may count on the
-    /// pointer to the inputs only if that stays where it is.
-    fn reload_after_moves<T: Target>(&mut self, target: &T, func: &Func, then: &Owners, r: Ref, reg: Reg) -> MInst {
-        let args = self.hidden(func, Hidden::Args);
-        let place = self.loc[args.index()];
-        if place != NO_REG && then.owner[usize::from(place)] != args.0 {
-            self.loc[args.index()] = NO_REG;
-        }
-        let load = self.reload(target, func, r, reg);
-        self.loc[args.index()] = place;
-        load
     }
 
     /// Emits the pending moves, all of which happen at once, and then the pending loads.

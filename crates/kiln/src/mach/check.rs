@@ -76,13 +76,15 @@ pub(crate) enum Action {
     Jump { to: Label, always: bool },
 }
 
+/// Looks for an exchange in instructions of which the later ones may be missing.
+pub(crate) type Exchange = fn([Option<&MInst>; 3]) -> Option<(Reg, Reg)>;
+
 /// What the checker must know of an instruction set.
 pub(crate) struct Roles {
     /// What an instruction, which is no pseudo instruction, does.
     pub(crate) describe: fn(&MInst) -> Effect,
     /// Do these instructions begin with an exchange of two registers by three of them?
-    #[allow(clippy::type_complexity, reason = "three instructions in, two registers out")]
-    pub(crate) exchange: fn([Option<&MInst>; 3]) -> Option<(Reg, Reg)>,
+    pub(crate) exchange: Exchange,
     pub(crate) stack: Reg,
     /// Where calls find the address of their arguments, their data, and the context.
     pub(crate) call_arguments: [Reg; 3],
@@ -170,6 +172,7 @@ struct State {
 /// The instructions of one node, or between nodes.
 struct Group {
     node: Ref,
+    /// The values that it means to read; has it?
     uses: Vec<(Ref, bool)>,
 }
 
@@ -187,8 +190,8 @@ struct Checker<'a> {
     bound: Vec<bool>,
     /// Where the blocks at the end of the code begin.
     blocks: HashMap<u32, usize>,
-    /// What values are called after an empty second arm, by the label behind it.
-    renames: HashMap<u32, Vec<Note>>,
+    /// What happens in an empty second arm, by the label behind it: notes with their groups.
+    empty_arms: HashMap<u32, Vec<(u32, Note)>>,
 }
 
 /// Is the code of `walk`, which was made of `func` with `recording`, right? If not, why not.
@@ -215,12 +218,12 @@ impl<'a> Checker<'a> {
             pending: HashMap::new(),
             bound: vec![false; walk.code.labels as usize],
             blocks: binds.map(|(at, inst)| (inst.imm as u32, at)).collect(),
-            renames: HashMap::new(),
+            empty_arms: HashMap::new(),
         }
     }
 
     fn run(&mut self) -> Result<(), String> {
-        let (events, starts) = self.sort_notes();
+        let events = self.sort_notes();
         let mut state = Some(self.entry());
         let body = &self.walk.code.body;
         let mut at = body.len();
@@ -229,11 +232,6 @@ impl<'a> Checker<'a> {
         loop {
             for note in events.get(&at).into_iter().flatten().rev() {
                 self.event(&mut state, note).map_err(|why| self.place(at, why))?;
-            }
-            // Groups end where the next one, which the walk met before, begins.
-            while self.group > 0 && starts[self.group as usize] >= at {
-                self.end_group(&mut state).map_err(|why| self.place(at, why))?;
-                self.group -= 1;
             }
             let Some(index) = at.checked_sub(1) else { break };
             at = index;
@@ -267,38 +265,40 @@ impl<'a> Checker<'a> {
         format!("at instruction {at} from the end, in %{} ({what}): {why}", node.0 as i32)
     }
 
-    /// Notes by place, in the order of their recording, and the place where each group begins, seen from behind.
-    fn sort_notes(&mut self) -> (HashMap<usize, Vec<Note>>, Vec<usize>) {
-        let mut events: HashMap<usize, Vec<Note>> = HashMap::new();
+    /// Makes the groups. Gives the notes that say something of a place by place, in the order of their recording.
+    fn sort_notes(&mut self) -> HashMap<usize, Vec<Note>> {
+        let mut list: Vec<(usize, u32, u32, Note)> = Vec::new();
         self.groups.push(Group { node: Ref::NONE, uses: Vec::new() });
-        let mut starts = vec![0];
-        for note in &self.walk.notes {
+        for (number, note) in self.walk.notes.iter().enumerate() {
+            let group = self.groups.len() as u32 - 1;
             let (node, at) = match *note {
                 Note::Node { r, at } => (r, at),
-                Note::Moves { at } => (Ref::NONE, at),
-                Note::Arm { at, joined, renames } => {
-                    if let (Some(label), Some(here)) = (joined, events.get_mut(&(at as usize))) {
-                        // The second arm is empty: its renames belong to the jump past the first one.
-                        let moved = here.split_off(here.len() - renames as usize);
-                        self.renames.insert(label.0, moved);
-                    }
-                    (Ref::NONE, at)
-                }
+                Note::Moves { at } | Note::Arm { at, .. } => (Ref::NONE, at),
                 Note::Use { value, .. } | Note::UseSlot { value, .. } => {
-                    if let Some(group) = self.groups.last_mut() {
-                        group.uses.push((value, false));
-                    }
+                    self.groups[group as usize].uses.push((value, false));
                     continue;
                 }
                 Note::Def { at, .. } | Note::Move { at, .. } | Note::Store { at, .. } | Note::Rename { at, .. } => {
-                    events.entry(at as usize).or_default().push(*note);
+                    list.push((at as usize, number as u32, group, *note));
                     continue;
                 }
             };
+            if let Note::Arm { joined: Some((label, first)), .. } = *note {
+                // The second arm is empty: its notes belong to the jump past the first one.
+                let begin = list.partition_point(|entry| entry.1 < first);
+                let arm = list.drain(begin..).collect::<Vec<_>>();
+                let (ends, claims): (Vec<_>, Vec<_>) = arm.into_iter().partition(|entry| is_end(&entry.3));
+                list.extend(ends);
+                self.empty_arms.insert(label.0, claims.into_iter().map(|entry| (entry.2, entry.3)).collect());
+            }
+            list.push((at as usize, number as u32, group, *note));
             self.groups.push(Group { node, uses: Vec::new() });
-            starts.push(at as usize);
         }
-        (events, starts)
+        let mut events: HashMap<usize, Vec<Note>> = HashMap::new();
+        for (at, _, _, note) in list {
+            events.entry(at).or_default().push(note);
+        }
+        events
     }
 
     fn entry(&self) -> State {
@@ -384,16 +384,29 @@ impl<'a> Checker<'a> {
         found
     }
 
-    /// A claim of the walk about this place.
+    /// May the node be its operand as it is, without an instruction? A bool is a number already.
+    fn keeps(&self, node: Ref) -> bool {
+        let ty = |r: u32| self.func.ty(Ref(r));
+        self.func.nodes.get(node.index()).is_some_and(|n| n.op == Op::Convert && n.ty.is_int() && ty(n.a) == Type::Bool)
+    }
+
+    /// What the walk notes about this place: a claim, or that the group ends here.
     fn event(&mut self, state: &mut Option<State>, note: &Note) -> Result<(), String> {
+        if is_end(note) {
+            let result = self.end_group(state);
+            self.group -= 1;
+            return result;
+        }
         let Some(state) = state else { return Ok(()) };
         match *note {
             Note::Def { reg, .. } => {
-                let held = &mut state.registers[reg.index()];
-                if held.group != self.group {
-                    return Err(format!("the node does not write {reg:?}, where it is said to leave its value"));
-                }
                 let node = self.groups[self.group as usize].node;
+                let symbol = state.registers[reg.index()].symbol;
+                let written = state.registers[reg.index()].group == self.group;
+                ensure(written || self.keeps(node) && self.read(symbol), || {
+                    format!("the node does not write {reg:?}, where it is said to leave its value")
+                })?;
+                let held = &mut state.registers[reg.index()];
                 held.symbol = self.constant(node).map_or(Symbol::Value(node), |_| held.symbol);
                 let symbol = held.symbol;
                 if !self.holds(symbol, node) {
@@ -512,12 +525,13 @@ impl<'a> Checker<'a> {
             let reported = status == Symbol::Bits(1) && state.context == CONTEXT_WRITTEN;
             ensure(reported, || format!("left with status {status:?} and context {:b}", state.context))?;
         }
-        let renames = self.renames.get(&label).cloned().unwrap_or_default();
-        let mut renamed = Some(state);
-        for note in renames.iter().rev() {
-            self.event(&mut renamed, note)?;
+        let (mut state, outer) = (Some(state), self.group);
+        for (group, note) in self.empty_arms.get(&label).cloned().unwrap_or_default().iter().rev() {
+            self.group = *group;
+            self.event(&mut state, note)?;
         }
-        let Some(state) = renamed else { return Ok(()) };
+        self.group = outer;
+        let Some(state) = state else { return Ok(()) };
         match self.pending.get_mut(&label) {
             Some(other) => merge(other, &state, self.group),
             None => {
@@ -747,6 +761,11 @@ fn each(mut set: u128) -> impl Iterator<Item = Reg> {
         set &= set.wrapping_sub(1);
         (index < 128).then(|| Reg::from_index(index as u8))
     })
+}
+
+/// Does a group end at this note, seen forward?
+fn is_end(note: &Note) -> bool {
+    matches!(note, Note::Node { .. } | Note::Moves { .. } | Note::Arm { .. })
 }
 
 /// What `bytes` bytes of the stack hold. An input's word may be read beyond the input.

@@ -10,7 +10,7 @@
 //!
 //! The instruction set comes in through [`Target`]. Rules for it: allocate all operands of a node *before* emitting
 //! anything (a reload may be emitted by any allocation, and nothing may stand between a compare and its jump); flags
-//! never live across nodes; a compare that feeds a branch allocates in [`Walk::divert`] mode.
+//! never live across nodes, and not across the loading of a constant either; a compare that feeds a branch allocates in [`Walk::divert`] mode.
 
 #![forbid(unsafe_code)]
 
@@ -49,7 +49,7 @@ pub(crate) trait Target {
     fn load(&self, to: Reg, ty: Type, from: Address) -> MInst;
     /// Stores a value of type `ty`.
     fn store(&self, to: Address, ty: Type, from: Reg) -> MInst;
-    /// Puts a constant into a register without touching the flags.
+    /// Puts a constant into a register; the flags are lost.
     fn constant(&self, pool: &mut Pool, to: Reg, ty: Type, bits: u64) -> MInst;
     /// Emits the node.
     fn lower(&self, walk: &mut Walk, func: &Func, r: Ref, node: Node);
@@ -120,9 +120,9 @@ pub(crate) enum Note {
     Rename { from: Ref, to: Ref, reg: Reg, at: u32 },
     /// What is noted next are moves between nodes.
     Moves { at: u32 },
-    /// The first arm of a branch ends here. If the second one has no instructions, the jump past the first goes to
-    /// `joined`, and there happen the last `renames` renames.
-    Arm { at: u32, joined: Option<Label>, renames: u32 },
+    /// The first arm of a branch ends here. If the second one has no instructions, the jump past the first goes to a
+    /// label behind it, and there happens what has been noted from the note with this number on.
+    Arm { at: u32, joined: Option<(Label, u32)> },
 }
 
 pub(super) const NONE: u32 = u32::MAX;

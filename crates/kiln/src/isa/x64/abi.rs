@@ -8,7 +8,7 @@
 #![forbid(unsafe_code)]
 
 use super::insts::*;
-use super::lower::X64;
+use super::lower::{ADD, SUB, X64, alu_imm};
 use super::regs::{R8, R9, RAX, RCX, RDI, RDX, RSI, RSP};
 use crate::ir::{Func, Ref};
 #[cfg(any(test, debug_assertions))]
@@ -341,7 +341,7 @@ impl Frame {
             walk.emit(target.vector_save(reg, at));
         }
         if self.bytes != 0 {
-            walk.emit(MInst { regs: [RSP, Reg::NONE, Reg::NONE], imm: self.bytes, ..MInst::new(SUB_RM64_IMM32) });
+            walk.emit(alu_imm(&SUB, 1, RSP, self.bytes));
             // Pages are touched in order, so that a guard page is met and not stepped over.
             for page in (1..=self.bytes / PAGE).rev() {
                 let touch = MInst { regs: [RSP, Reg::NONE, Reg::NONE], mode: 1, disp: -page * PAGE, ..MInst::new(OR_RM32_IMM8) };
@@ -362,7 +362,7 @@ impl Frame {
         }
         code.extend(self.saved().map(|(reg, at)| target.vector_restore(reg, at)));
         if self.bytes != 0 {
-            code.push(MInst { regs: [RSP, Reg::NONE, Reg::NONE], imm: self.bytes, ..MInst::new(ADD_RM64_IMM32) });
+            code.push(alu_imm(&ADD, 1, RSP, self.bytes));
         }
         let pushed: Vec<u8> = bits(self.pushed).collect();
         for &n in pushed.iter().rev() {

@@ -285,6 +285,10 @@ impl X64 {
             (false, false) => {
                 let to = walk.def(self, func, r);
                 walk.unlock(to);
+                if from == Type::Bool && walk.is_unplaced(a) && walk.use_reg_near(self, func, a, to) == to {
+                    // A bool is a number already.
+                    return;
+                }
                 let x = walk.use_rm(self, func, a);
                 let sign_extends = from == Type::I32 && node.ty == Type::I64;
                 walk.emit(op2(if sign_extends { MOVSXD_R64_RM32 } else { MOV_R32_RM32 }, to, x));

@@ -595,6 +595,9 @@ impl Target for X64 {
             let at = Address { mode: Mem::Pool as u8, base: Reg::NONE, disp: pool.add(&bits.to_le_bytes()) };
             return self.load(to, ty, at);
         }
+        if bits == 0 {
+            return op(XOR_R32_RM32, [to, to, Reg::NONE]);
+        }
         if bits >> 32 == 0 || ty != Type::I64 {
             return with_imm(op1(MOV_R32_IMM32, to), bits as i32);
         }
