@@ -45,7 +45,9 @@ fuzz_target!(|bytes: &[u8]| {
             f.unwrap_or_else(|e| panic!("|{}|\n{}\n{e}", program.params, program.text)).call(&args)
         };
         match (run(interpreter), run(machine)) {
-            (Ok(want), Ok(got)) => assert!(got.same(want), "|{}|\n{}\n{args:?}: {got:?}, not {want:?}", program.params, program.text),
+            (Ok(want), Ok(got)) => {
+                assert!(got.same(want), "|{}|\n{}\n{args:?}: {got:?}, not {want:?}", program.params, program.text)
+            }
             (want, got) => assert_eq!(got.err(), want.err(), "|{}|\n{}\n{args:?}", program.params, program.text),
         }
     }

@@ -20,7 +20,11 @@ fuzz_target!(|text: &str| {
         (a, b) => return assert_eq!(a.is_err(), b.is_err()),
     };
     for bits in [0x3ff8_0000_0000_0000, 0xc01c_0000_0000_0000, 0x7ff8_0000_0000_0000, 0x8000_0000_0000_0000_u64] {
-        let args: Vec<Value> = interpreted.params().iter().map(|p| Value::from_bits(p.ty, if p.ty == Type::I32 { bits >> 32 } else { bits })).collect();
+        let args: Vec<Value> = interpreted
+            .params()
+            .iter()
+            .map(|p| Value::from_bits(p.ty, if p.ty == Type::I32 { bits >> 32 } else { bits }))
+            .collect();
         match (interpreted.call(&args), machine.call(&args)) {
             (Ok(want), Ok(got)) => assert!(got.same(want), "{args:?}: {got:?}, not {want:?}"),
             (want, got) => assert_eq!(got.err(), want.err()),

@@ -32,8 +32,9 @@ fn solve(mut m: Vec<Vec<f64>>, mut v: Vec<f64>) -> Vec<f64> {
         v.swap(i, pivot);
         for row in i + 1..n {
             let factor = m[row][i] / m[i][i];
-            for column in i..n {
-                m[row][column] -= factor * m[i][column];
+            let (above, below) = m.split_at_mut(row);
+            for (value, pivot) in below[0].iter_mut().zip(&above[i]).skip(i) {
+                *value -= factor * pivot;
             }
             v[row] -= factor * v[i];
         }
@@ -49,7 +50,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let text = std::env::args().nth(1).unwrap_or_else(|| "a * exp(-b * t) + c".to_owned());
     let engine = Engine::new();
     // A first look at the formula finds the names; the second puts `t` in front.
-    let names: Vec<String> = engine.compile(&text)?.params().iter().map(|p| p.name.clone()).filter(|n| n != "t").collect();
+    let names: Vec<String> =
+        engine.compile(&text)?.params().iter().map(|p| p.name.clone()).filter(|n| n != "t").collect();
     let f = names.iter().fold(engine.formula(&text).input("t", None), |f, name| f.input(name, None)).compile()?;
 
     let data = measurements();

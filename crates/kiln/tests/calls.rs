@@ -67,7 +67,8 @@ fn typed_calls_of_every_arity() {
 fn typed_calls_of_mixed_types() {
     type Mixed = fn(i32, f64, bool, f32, i64, f64, i32, i64, f32, f64, bool, i64) -> f64;
     let params = "a: i32, b: f64, c: bool, d: f32, e: i64, f: f64, g: i32, h: i64, i: f32, j: f64, k: bool, l: i64";
-    let text = "a + 2*b + (c ? 4 : 0) + 8*d + 16*e + 32*f + 64*g + 128*h + 256*i + 512*j + (if k {1024} else {0}) + 2048*l";
+    let text =
+        "a + 2*b + (c ? 4 : 0) + 8*d + 16*e + 32*f + 64*g + 128*h + 256*i + 512*j + (if k {1024} else {0}) + 2048*l";
     let mut random = Random(1);
     for (name, engine) in support::engines() {
         let f = typed::<Mixed>(&engine, params, text);
@@ -75,16 +76,45 @@ fn typed_calls_of_mixed_types() {
             let mut n = || random.below(2000) as i32 - 1000;
             let (a, b, d, e, ff, g, h, i, j, l) = (n(), n(), n(), n(), n(), n(), n(), n(), n(), n());
             let (c, k) = (a & 1 != 0, b & 1 != 0);
-            let (bf, df, e, ff, h, fi, jf, l) =
-                (f64::from(b), d as f32, i64::from(e), f64::from(ff), i64::from(h), i as f32, f64::from(j), i64::from(l));
+            let (bf, df, e, ff, h, fi, jf, l) = (
+                f64::from(b),
+                d as f32,
+                i64::from(e),
+                f64::from(ff),
+                i64::from(h),
+                i as f32,
+                f64::from(j),
+                i64::from(l),
+            );
             let got = f.call(a, bf, c, df, e, ff, g, h, fi, jf, k, l);
             let terms = [
-                f64::from(a), 2.0 * bf, if c { 4.0 } else { 0.0 }, 8.0 * f64::from(df), 16.0 * e as f64, 32.0 * ff, 64.0 * f64::from(g),
-                128.0 * h as f64, 256.0 * f64::from(fi), 512.0 * jf, if k { 1024.0 } else { 0.0 }, 2048.0 * l as f64,
+                f64::from(a),
+                2.0 * bf,
+                if c { 4.0 } else { 0.0 },
+                8.0 * f64::from(df),
+                16.0 * e as f64,
+                32.0 * ff,
+                64.0 * f64::from(g),
+                128.0 * h as f64,
+                256.0 * f64::from(fi),
+                512.0 * jf,
+                if k { 1024.0 } else { 0.0 },
+                2048.0 * l as f64,
             ];
             assert_eq!(got, terms.iter().sum::<f64>(), "{name}");
             let values: [Value; 12] = [
-                a.into(), bf.into(), c.into(), df.into(), e.into(), ff.into(), g.into(), h.into(), fi.into(), jf.into(), k.into(), l.into(),
+                a.into(),
+                bf.into(),
+                c.into(),
+                df.into(),
+                e.into(),
+                ff.into(),
+                g.into(),
+                h.into(),
+                fi.into(),
+                jf.into(),
+                k.into(),
+                l.into(),
             ];
             assert!(f.function().call(&values).unwrap().same(Value::F64(got)), "{name}");
         }
@@ -129,7 +159,10 @@ fn wrong_signatures_are_refused() {
     message::<fn(f64, f64) -> f64>("|x: f64, n: i32| x * n");
     // Two inputs in order of appearance would be a trap: a list of inputs is asked for.
     let text = message::<fn(f64, f64) -> f64>("y - x");
-    assert!(text.contains("|") || text.contains("params") || text.contains("list") || text.contains("signature"), "{text}");
+    assert!(
+        text.contains("|") || text.contains("params") || text.contains("list") || text.contains("signature"),
+        "{text}"
+    );
     // A formula that can fail cannot be called as if it could not.
     let mut options = kiln::Options::default();
     options.checked = true;
@@ -215,10 +248,26 @@ fn checked_ints_report_where() {
 fn unchecked_ints_never_fail() {
     let engines = support::engines();
     for (text, x, y, expected) in [
-        ("x + y", i64::MAX, 1, i64::MIN), ("x * y", i64::MIN, -1, i64::MIN), ("x // y", i64::MIN, -1, i64::MIN), ("x % y", i64::MIN, -1, 0),
-        ("x // y", 5, 0, 0), ("x % y", 5, 0, 0), ("div(x, y)", i64::MIN, -1, i64::MIN), ("rem(x, y)", i64::MIN, -1, 0), ("div(x, y)", -7, 2, -3),
-        ("rem(x, y)", -7, 2, -1), ("x // y", -7, 2, -4), ("x % y", -7, 2, 1), ("abs(x)", i64::MIN, 0, i64::MIN), ("-x", i64::MIN, 0, i64::MIN),
-        ("gcd(x, y)", 0, 0, 0), ("x ^ y", 2, 64, 0), ("x ^ y", 0, 0, 1), ("x ^ y", -1, -3, -1), ("x ^ y", 5, -1, 0), ("x ^ y", 1, i64::MIN, 1),
+        ("x + y", i64::MAX, 1, i64::MIN),
+        ("x * y", i64::MIN, -1, i64::MIN),
+        ("x // y", i64::MIN, -1, i64::MIN),
+        ("x % y", i64::MIN, -1, 0),
+        ("x // y", 5, 0, 0),
+        ("x % y", 5, 0, 0),
+        ("div(x, y)", i64::MIN, -1, i64::MIN),
+        ("rem(x, y)", i64::MIN, -1, 0),
+        ("div(x, y)", -7, 2, -3),
+        ("rem(x, y)", -7, 2, -1),
+        ("x // y", -7, 2, -4),
+        ("x % y", -7, 2, 1),
+        ("abs(x)", i64::MIN, 0, i64::MIN),
+        ("-x", i64::MIN, 0, i64::MIN),
+        ("gcd(x, y)", 0, 0, 0),
+        ("x ^ y", 2, 64, 0),
+        ("x ^ y", 0, 0, 1),
+        ("x ^ y", -1, -3, -1),
+        ("x ^ y", 5, -1, 0),
+        ("x ^ y", 1, i64::MIN, 1),
     ] {
         let got = support::on_all(&engines, "x: i64, y: i64", text, &[Value::I64(x), Value::I64(y)]);
         assert!(got.same(Value::I64(expected)), "`{text}` of {x}, {y} is {got}");
@@ -295,7 +344,11 @@ fn host_errors_are_reported() {
         engine.register(note(&log)).unwrap();
         let check = |k: i64| if k < 0 { Err(format!("{k} is negative")) } else { Ok(k) };
         engine.register(Host::new("check", check)).unwrap();
-        engine.register(Host::new("boom", |x: f64| -> Result<f64, String> { if x > 0.0 { panic!("boom") } else { Ok(x) } })).unwrap();
+        engine
+            .register(Host::new("boom", |x: f64| -> Result<f64, String> {
+                if x > 0.0 { panic!("boom") } else { Ok(x) }
+            }))
+            .unwrap();
         let text = "note(1) + check(x) + note(2)";
         let f = compile(&engine, "x: i64", text);
         assert!(f.is_fallible());
@@ -334,8 +387,12 @@ fn host_functions_of_every_shape() {
             Host::new("f2", |a: i32, b: f64| f64::from(a) - b),
             Host::new("f3", |a: bool, b: i64, c: f32| if a { b } else { c as i64 }),
             Host::new("f4", |a: i32, b: i32, c: i32, d: i32| a * 1000 + b * 100 + c * 10 + d),
-            Host::new("f5", |a: f64, b: f32, c: i64, d: i32, e: bool| a + f64::from(b) + c as f64 + f64::from(d) + f64::from(u8::from(e))),
-            Host::new("f6", |a: f64, b: f64, c: f64, d: f64, e: f64, f: f64| a + 2.0 * b + 3.0 * c + 4.0 * d + 5.0 * e + 6.0 * f),
+            Host::new("f5", |a: f64, b: f32, c: i64, d: i32, e: bool| {
+                a + f64::from(b) + c as f64 + f64::from(d) + f64::from(u8::from(e))
+            }),
+            Host::new("f6", |a: f64, b: f64, c: f64, d: f64, e: f64, f: f64| {
+                a + 2.0 * b + 3.0 * c + 4.0 * d + 5.0 * e + 6.0 * f
+            }),
             Host::new("flip", |a: bool| !a),
         ]
     };
@@ -352,7 +409,11 @@ fn host_functions_of_every_shape() {
         ("f6(f0(), f0(), f6(x,x,x,x,x,x), f0(), f0(), f0()) + x*y*x*y", 7.0 * 18.0 + 3.0 * 21.0 * 2.5 + 100.0),
     ] {
         let got = support::on_all(&engines, "x: f64, y: f64", text, &[Value::F64(2.5), Value::F64(4.0)]);
-        let got = match got { Value::I64(v) => v as f64, Value::F64(v) => v, v => panic!("{v}") };
+        let got = match got {
+            Value::I64(v) => v as f64,
+            Value::F64(v) => v,
+            v => panic!("{v}"),
+        };
         assert_eq!(got, expected, "{text}");
     }
 }

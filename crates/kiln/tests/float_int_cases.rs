@@ -129,7 +129,8 @@ fn call(name: &str, args: &[Piece]) -> Result<Piece, Skip> {
             Ok((format!("popcount(~{smeared})"), ty))
         }
         "lt_u" | "le_u" | "gt_u" | "ge_u" => {
-            let operator = ["<", "<=", ">", ">="][["lt_u", "le_u", "gt_u", "ge_u"].iter().position(|n| *n == name).unwrap()];
+            let operator =
+                ["<", "<=", ">", ">="][["lt_u", "le_u", "gt_u", "ge_u"].iter().position(|n| *n == name).unwrap()];
             Ok((format!("i32(xor({a}, {sign_bit}) {operator} xor({b}, {sign_bit}))"), Some(Type::I32)))
         }
         "div_u" | "rem_u" if bits == 32 => {
@@ -192,7 +193,9 @@ fn float_and_int_cases() {
     let mut skipped: BTreeMap<Skip, usize> = BTreeMap::new();
     let (mut total, mut applicable) = (0, 0);
     for (line, text) in data.lines().enumerate().skip(1) {
-        let [_, _, result, formula, args, expected] = text.split('\t').collect::<Vec<_>>()[..] else { panic!("{text}") };
+        let [_, _, result, formula, args, expected] = text.split('\t').collect::<Vec<_>>()[..] else {
+            panic!("{text}")
+        };
         total += 1;
         let args: Vec<(&str, Value)> = args
             .split(';')

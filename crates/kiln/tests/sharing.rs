@@ -24,7 +24,8 @@ fn same_source_same_bytes() {
             let _ = engine.compile("let other = 1; other + cos(z) * 17");
             assert_eq!(compile(&engine, "x, y", FORMULA).code_bytes(), bytes, "{name}");
         }
-        let again = std::thread::scope(|s| s.spawn(|| compile(&engine, "x, y", FORMULA).code_bytes().to_vec()).join().unwrap());
+        let again =
+            std::thread::scope(|s| s.spawn(|| compile(&engine, "x, y", FORMULA).code_bytes().to_vec()).join().unwrap());
         assert_eq!(again, bytes, "{name}");
     }
 }
@@ -107,7 +108,7 @@ fn compiling_and_dropping_is_flat() {
                 let f = engine.compile(&format!("x * {i} + sin(x)")).unwrap();
                 assert!(f.call(&[Value::F64(0.0)]).unwrap().same(Value::F64(0.0)));
                 // Errors leave nothing behind either.
-                if i % 10 == 0 {
+                if i.is_multiple_of(10) {
                     assert!(engine.compile("x +* (").is_err());
                 }
             };
@@ -125,7 +126,8 @@ fn compiling_and_dropping_is_flat() {
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 fn forbid_executable_memory() {
     let op = |code: u32, k: u32| libc::sock_filter { code: code as u16, jt: 0, jf: 0, k };
-    let equal = |k: i64, jt, jf| libc::sock_filter { jt, jf, ..op(libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K, k as u32) };
+    let equal =
+        |k: i64, jt, jf| libc::sock_filter { jt, jf, ..op(libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K, k as u32) };
     let load = |at| op(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, at);
     let answer = |action| op(libc::BPF_RET | libc::BPF_K, action);
     let exec = libc::PROT_EXEC as u32;

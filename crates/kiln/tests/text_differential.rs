@@ -7,7 +7,7 @@
 
 mod support;
 
-use kiln::{EngineKind, Engine, Function, Type, Value};
+use kiln::{Engine, EngineKind, Function, Type, Value};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant, SystemTime};
 use support::Random;
@@ -58,7 +58,14 @@ fn campaign(seed: u64, shape: Shape, fast: bool, checked: bool) {
             let mut first = None;
             for (level, interpreted, machine) in &compiled {
                 let (want, got) = (interpreted.call(&args), machine.call(&args));
-                let note = || format!("seed {}, {level}: |{}|\n{}\nof {args:?}", seed.wrapping_add(formulas as u64), program.params, program.text);
+                let note = || {
+                    format!(
+                        "seed {}, {level}: |{}|\n{}\nof {args:?}",
+                        seed.wrapping_add(formulas as u64),
+                        program.params,
+                        program.text
+                    )
+                };
                 match (&want, &got) {
                     (Ok(want), Ok(got)) => assert!(got.same(*want), "{}\nis {got:?}, interpreted {want:?}", note()),
                     (Err(want), Err(got)) => assert_eq!(got, want, "{}", note()),

@@ -179,19 +179,61 @@ impl Generator<'_> {
     /// A literal without a sign and suffix that fits the type and, alone, keeps it.
     fn number(&mut self, ty: Ty) -> &'static str {
         const INTS: [&str; 18] = [
-            "0", "1", "2", "3", "7", "10", "31", "32", "64", "100", "1_000", "0xff", "0b101", "0o17", "65536",
-            "2147483647", "0x7fff_ffff", "0XFF",
+            "0",
+            "1",
+            "2",
+            "3",
+            "7",
+            "10",
+            "31",
+            "32",
+            "64",
+            "100",
+            "1_000",
+            "0xff",
+            "0b101",
+            "0o17",
+            "65536",
+            "2147483647",
+            "0x7fff_ffff",
+            "0XFF",
         ];
-        const WIDE: [&str; 6] =
-            ["2147483648", "4294967295", "9007199254740993", "9223372036854775807", "0x7fffffffffffffff", "1_000_000_000_000"];
+        const WIDE: [&str; 6] = [
+            "2147483648",
+            "4294967295",
+            "9007199254740993",
+            "9223372036854775807",
+            "0x7fffffffffffffff",
+            "1_000_000_000_000",
+        ];
         const FLOATS: [&str; 20] = [
-            "0.0", "1.0", "0.5", ".5", "5.", "1.5", "2.5", "3.0", "1e3", "1E-3", "1.25e+2", "0.1", "3.141592653589793",
-            "1_000.5", "1e10", "16777217.0", "4503599627370495.5", "1e-30", "7.", "1e30",
+            "0.0",
+            "1.0",
+            "0.5",
+            ".5",
+            "5.",
+            "1.5",
+            "2.5",
+            "3.0",
+            "1e3",
+            "1E-3",
+            "1.25e+2",
+            "0.1",
+            "3.141592653589793",
+            "1_000.5",
+            "1e10",
+            "16777217.0",
+            "4503599627370495.5",
+            "1e-30",
+            "7.",
+            "1e30",
         ];
         match ty {
             I64 if self.below(3) == 0 => self.one(&WIDE),
             I32 | I64 => self.one(&INTS),
-            F64 if self.below(6) == 0 => self.one(&["1e300", "5e-324", "1.7976931348623157e308", "2.2250738585072014e-308"]),
+            F64 if self.below(6) == 0 => {
+                self.one(&["1e300", "5e-324", "1.7976931348623157e308", "2.2250738585072014e-308"])
+            }
             _ => self.one(&FLOATS),
         }
     }
@@ -224,9 +266,17 @@ impl Generator<'_> {
         // A suffix right before a character that is not ASCII is not read as one.
         let space = if self.below(4) == 0 && operator.is_ascii() { "" } else { " " };
         self.push("(");
-        if swap { self.beside(ty, depth) } else { self.expression(ty, depth) }
+        if swap {
+            self.beside(ty, depth)
+        } else {
+            self.expression(ty, depth)
+        }
         self.push(&format!("{space}{operator}{space}"));
-        if swap { self.expression(ty, depth) } else { self.beside(ty, depth) }
+        if swap {
+            self.expression(ty, depth)
+        } else {
+            self.beside(ty, depth)
+        }
         self.push(")");
     }
 
@@ -280,15 +330,15 @@ impl Generator<'_> {
 
     fn float(&mut self, ty: Ty, depth: u32) {
         const ONE: [&str; 16] = [
-            "abs", "sign", "sqrt", "floor", "ceil", "trunc", "rint", "round", "frac", "recip", "deg2rad", "rad2deg", "absolute",
-            "sgn", "abs", "sqrt",
+            "abs", "sign", "sqrt", "floor", "ceil", "trunc", "rint", "round", "frac", "recip", "deg2rad", "rad2deg",
+            "absolute", "sgn", "abs", "sqrt",
         ];
         const TWO: [&str; 13] =
             ["min", "max", "fmin", "fmax", "copysign", "step", "mod", "rem", "div", "fmod", "nextafter", "min", "max"];
         const ROUTINES: [&str; 30] = [
-            "sin", "cos", "tan", "asin", "acos", "atan", "sinh", "cosh", "tanh", "asinh", "acosh", "atanh", "exp", "exp2",
-            "exp10", "expm1", "log", "ln", "log2", "log10", "log1p", "cbrt", "erf", "erfc", "gamma", "lgamma", "sinpi", "cospi",
-            "arctan", "arcsinh",
+            "sin", "cos", "tan", "asin", "acos", "atan", "sinh", "cosh", "tanh", "asinh", "acosh", "atanh", "exp",
+            "exp2", "exp10", "expm1", "log", "ln", "log2", "log10", "log1p", "cbrt", "erf", "erfc", "gamma", "lgamma",
+            "sinpi", "cospi", "arctan", "arcsinh",
         ];
         match self.below(14) {
             0..=4 => {
@@ -392,7 +442,8 @@ impl Generator<'_> {
             }
             _ => {
                 // Division by a constant.
-                const DIVISORS: [&str; 12] = ["1", "2", "3", "-1", "-2", "7", "-7", "10", "641", "-1000", "1024", "2147483647"];
+                const DIVISORS: [&str; 12] =
+                    ["1", "2", "3", "-1", "-2", "7", "-7", "10", "641", "-1000", "1024", "2147483647"];
                 let divisor = self.one(&DIVISORS);
                 let operator = self.one(&["//", "%"]);
                 self.push("(");
