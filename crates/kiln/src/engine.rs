@@ -82,6 +82,7 @@ pub(crate) struct Shared {
     level: Level,
     hosts: Vec<Arc<HostFunction>>,
     arena: Arena,
+    #[allow(clippy::vec_box, reason = "compilers are large, and are handed around")]
     idle: Mutex<Vec<Box<Compiler>>>,
 }
 
@@ -353,7 +354,11 @@ impl<'a> Formula<'a> {
         let func = &compiler.builder.func;
         let params = compiler.inputs().map(|(name, ty)| Param { name: name.to_owned(), ty }).collect::<Vec<_>>();
         let fallible = func.is_fallible();
-        let result = func.ty(func.results[0]);
+        let Some(&first) = func.results.first() else {
+            debug_assert!(false, "a formula without errors has a result");
+            return Err(Error::Unsupported("the formula has no result".to_owned()));
+        };
+        let result = func.ty(first);
         let traps = if fallible { func.effects.iter().map(|&r| (r, func.spans[r.index()])).collect() } else { Vec::new() };
         let hosts = func.callees.iter().filter_map(|callee| callee.host().cloned()).collect();
         let compiled = Compiled { params, result, fallible, traps, hosts, warnings };
@@ -429,10 +434,13 @@ struct Inner {
     _hosts: Box<[Arc<HostFunction>]>,
     warnings: Box<[Diagnostic]>,
     source: Box<[u8]>,
-    declared: Option<Box<[(String, Option<Type>)]>>,
+    declared: Option<Declared>,
     known: Box<[(String, Type)]>,
     shared: Arc<Shared>,
 }
+
+/// Inputs as they were declared, where they were.
+type Declared = Box<[(String, Option<Type>)]>;
 
 /// Formulas of up to so many inputs are called without allocating.
 const INLINE_ARGS: usize = 16;
@@ -716,5 +724,25 @@ impl Host {
     #[must_use]
     pub fn pure(self) -> Host {
         Host { function: self.function.into_pure() }
+    }
+}
+
+impl fmt::Debug for Host {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let types: Vec<&str> = self.function.params().iter().map(|t| t.name()).collect();
+        write!(f, "Host({}({}) -> {})", self.function.name(), types.join(", "), self.function.result())
+    }
+}
+
+impl fmt::Debug for Batch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Batch").field("len", &self.len()).finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for Formula<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let source = String::from_utf8_lossy(self.source);
+        f.debug_struct("Formula").field("source", &source).field("params", &self.params).finish_non_exhaustive()
     }
 }

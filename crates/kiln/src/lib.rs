@@ -10,8 +10,12 @@ pub mod inspect;
 pub mod span;
 pub mod types;
 
+#[cfg(all(test, unix, target_arch = "x86_64"))]
+#[allow(clippy::unwrap_used, reason = "a test fails where it unwraps")]
+mod abi_tests;
 #[cfg(test)]
 mod differential;
+mod functions;
 mod ir;
 mod isa;
 mod mach;
@@ -22,6 +26,8 @@ pub mod mem;
 mod ops;
 mod pipeline;
 mod run;
+#[cfg(test)]
+mod scan_tests;
 mod text;
 
 pub use engine::{
@@ -29,6 +35,7 @@ pub use engine::{
     TypedFunction,
 };
 pub use error::{Error, RunError};
+pub use functions::{FunctionInfo, functions};
 pub use inspect::Inspection;
 pub use mem::Mode;
 pub use run::host::{HostBody, HostReturn};

@@ -15,11 +15,15 @@ use crate::error::Error;
 use crate::ir::build::{BuildOptions, Builder};
 use crate::ir::{Func, verify};
 use crate::isa::x64::abi::{self, Convention};
+#[cfg(any(test, debug_assertions))]
+use crate::isa::x64::effects;
 use crate::isa::x64::encode::{self, PADDING};
 use crate::isa::x64::features::Level;
 use crate::isa::x64::lower::X64;
 use crate::mach::MInst;
 use crate::mach::buffer::{CodeBuffer, LayoutError};
+#[cfg(any(test, debug_assertions))]
+use crate::mach::check;
 use crate::mach::walk::{Chaos, Walk};
 use crate::run::host::HostFunction;
 use crate::run::invoke::Emitted;
@@ -85,7 +89,7 @@ impl Compiler {
     /// A compiler whose formulas may call `hosts`.
     pub(crate) fn new(hosts: &[Arc<HostFunction>]) -> Compiler {
         Compiler {
-            front: FrontEnd::new(text::function_names().chain(hosts.iter().map(|h| h.name()))),
+            front: FrontEnd::new(hosts.iter().map(|h| h.name())),
             builder: Builder::default(),
             walk: Walk::default(),
             buffer: CodeBuffer::new(&PADDING, CODE_LIMIT),
@@ -106,7 +110,7 @@ impl Compiler {
     pub(crate) fn build(&mut self, request: &Request<'_>, optimise: bool, trace: bool) -> Result<Vec<Diagnostic>, Error> {
         let fail = |source: &str, diagnostics| Error::Formula { source: source.to_owned(), diagnostics };
         let source = text::utf8(request.source)
-            .map_err(|diagnostic| fail(&String::from_utf8_lossy(request.source), vec![diagnostic]))?;
+            .map_err(|diagnostic| fail(&String::from_utf8_lossy(request.source), vec![*diagnostic]))?;
         self.parse(source, request);
         self.builder.reset(BuildOptions {
             checked: request.checked,
@@ -165,6 +169,10 @@ impl Compiler {
     pub(crate) fn generate(&mut self, target: &Target) -> Result<(), Limit> {
         debug_assert_eq!(verify::verify(&self.builder.func), Ok(()));
         self.allocate(target)?;
+        #[cfg(any(test, debug_assertions))]
+        if self.walk.recording {
+            assert_eq!(self.check_allocation(target), Ok(()));
+        }
         self.encode(target)
     }
 
@@ -172,6 +180,14 @@ impl Compiler {
     pub(crate) fn allocate(&mut self, target: &Target) -> Result<(), Limit> {
         let func: &Func = &self.builder.func;
         abi::compile(&mut self.walk, &target.isa, func, target.convention, target.chaos).map_err(|_| Limit::Frame)
+    }
+
+    /// Follows the machine instructions and says where one reads what is not there; wants `walk.recording`.
+    #[cfg(any(test, debug_assertions))]
+    pub(crate) fn check_allocation(&self, target: &Target) -> Result<(), String> {
+        let func = &self.builder.func;
+        let contract = abi::contract(&self.walk, func, target.convention);
+        check::check(&self.walk, func, &effects::ROLES, &contract)
     }
 
     /// The forward walk: machine instructions to bytes.

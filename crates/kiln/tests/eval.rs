@@ -19,6 +19,8 @@
 //!
 //! A case whose inputs have values is also run with these bound by `let`, so that folding is compared with execution.
 
+#![allow(clippy::unwrap_used, reason = "tests may")]
+
 use kiln::{Diagnostic, Engine, EngineKind, Formula, Level, Options, Type, Value};
 use std::fmt::Write as _;
 use std::panic::{AssertUnwindSafe, catch_unwind};

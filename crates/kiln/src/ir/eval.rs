@@ -53,6 +53,7 @@ impl Scratch {
     }
 
     /// The values of the results of `func`, which was the last one evaluated.
+    #[cfg_attr(not(test), allow(dead_code, reason = "the tests compare all results at once"))]
     pub(crate) fn results<'a>(&'a self, func: &'a Func) -> impl Iterator<Item = Value> + 'a {
         func.results.iter().map(|&r| self.value(func, r))
     }

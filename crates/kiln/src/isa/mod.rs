@@ -1,2 +1,5 @@
-//! .
-pub mod x64;
+//! Instruction sets. Above this module nobody knows a register.
+
+#![forbid(unsafe_code)]
+
+pub(crate) mod x64;

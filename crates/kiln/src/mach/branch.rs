@@ -103,6 +103,7 @@ impl Walk {
             join_label,
             else_label,
             in_else: true,
+            notes: self.notes.len(),
             body_len: self.code.body.len(),
             after: self.owners,
             at_else: self.owners,
@@ -171,18 +172,21 @@ impl Walk {
             frame.in_else = false;
             frame.at_else = owners;
             let (join, other, after) = (frame.join_label, frame.else_label, frame.after);
-            if self.code.body.len() > frame.body_len {
+            let (empty, notes) = (self.code.body.len() == frame.body_len, frame.notes);
+            if empty {
+                frame.else_label = join;
+            } else {
                 self.bind(other);
                 self.emit(target.jump(join));
-            } else {
-                frame.else_label = join;
             }
             self.restore(after);
-            self.note(Note::Arm { at: 0 });
+            let renames = self.notes[notes..].iter().filter(|note| matches!(note, Note::Rename { .. })).count() as u32;
+            self.note(Note::Arm { at: 0, joined: empty.then_some(join), renames });
             self.enter_arm(target, func, true);
             return;
         }
         let Some(frame) = self.frames.pop() else { return };
+        self.begin_moves();
         self.merge(target, func, &frame.at_else);
         self.joins.truncate(frame.joins);
         self.spot = frame.outer;
@@ -238,7 +242,7 @@ impl Walk {
                 let class = usize::from(i >= 32);
                 let free = self.owners.free[class];
                 if free == 0 {
-                    let load = self.reload(target, func, r, reg);
+                    let load = self.reload_after_moves(target, func, &then, r, reg);
                     self.loads.push((r, reg, load));
                     continue;
                 }
@@ -249,6 +253,19 @@ impl Walk {
         }
         self.args_in_place = true;
         self.flush_moves(target);
+    }
+
+    /// The instruction that brings `r` back to `reg` after the moves that lead to the state `then`: it may count on the
+    /// pointer to the inputs only if that stays where it is.
+    fn reload_after_moves<T: Target>(&mut self, target: &T, func: &Func, then: &Owners, r: Ref, reg: Reg) -> MInst {
+        let args = self.hidden(func, Hidden::Args);
+        let place = self.loc[args.index()];
+        if place != NO_REG && then.owner[usize::from(place)] != args.0 {
+            self.loc[args.index()] = NO_REG;
+        }
+        let load = self.reload(target, func, r, reg);
+        self.loc[args.index()] = place;
+        load
     }
 
     /// Emits the pending moves, all of which happen at once, and then the pending loads.
@@ -267,7 +284,6 @@ impl Walk {
             let Some((_, to, from)) = self.moves.pop() else { break };
             let (swap, count) = target.swap(to, from);
             forward.extend(swap[..count].iter().map(|&inst| (None, inst)));
-            self.note(Note::Swap { a: to, b: from, at: 0, count: count as u32 });
             for m in &mut self.moves {
                 m.2 = if m.2 == to { from } else if m.2 == from { to } else { m.2 };
             }

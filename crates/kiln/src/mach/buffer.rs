@@ -234,6 +234,7 @@ impl CodeBuffer {
     }
 
     /// Bytes written so far.
+    #[cfg(test)]
     pub(crate) fn len(&self) -> usize {
         self.len
     }
@@ -246,11 +247,6 @@ impl CodeBuffer {
     /// How many of the bytes are code; the rest is padding and the constant pool.
     pub(crate) fn code_len(&self) -> usize {
         self.code_len
-    }
-
-    /// The alignment that the code's first byte must have for its contents to be aligned.
-    pub(crate) fn align(&self) -> u32 {
-        self.align
     }
 
     /// Offsets noted by [`mark`](CodeBuffer::mark), in that order; final after `finish`.

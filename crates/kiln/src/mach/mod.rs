@@ -8,18 +8,20 @@
 
 mod branch;
 pub(crate) mod buffer;
+#[cfg(any(test, debug_assertions))]
+pub(crate) mod check;
 pub(crate) mod listing;
 pub(crate) mod schedule;
 pub(crate) mod walk;
 
 /// A machine register: two bits of class, five of number.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub struct Reg(u8);
+pub(crate) struct Reg(u8);
 
 /// A register file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[repr(u8)]
-pub enum RegClass {
+pub(crate) enum RegClass {
     /// General-purpose integer registers.
     Gpr,
     /// Floating-point and vector registers.
@@ -30,35 +32,35 @@ pub enum RegClass {
 
 impl Reg {
     /// No register: an absent base, index, mask or operand.
-    pub const NONE: Reg = Reg(0xff);
+    pub(crate) const NONE: Reg = Reg(0xff);
 
     /// General-purpose register `n`.
-    pub const fn gpr(n: u8) -> Reg {
+    pub(crate) const fn gpr(n: u8) -> Reg {
         Reg(n)
     }
 
     /// Vector register `n`.
-    pub const fn vec(n: u8) -> Reg {
+    pub(crate) const fn vec(n: u8) -> Reg {
         Reg(32 + n)
     }
 
     /// Mask register `n`.
-    pub const fn mask(n: u8) -> Reg {
+    pub(crate) const fn mask(n: u8) -> Reg {
         Reg(64 + n)
     }
 
     /// The register with this [`index`](Reg::index).
-    pub const fn from_index(index: u8) -> Reg {
+    pub(crate) const fn from_index(index: u8) -> Reg {
         Reg(index)
     }
 
     /// The register's number within its file.
-    pub const fn number(self) -> u8 {
+    pub(crate) const fn number(self) -> u8 {
         self.0 & 31
     }
 
     /// The register's file; meaningless for [`Reg::NONE`].
-    pub const fn class(self) -> RegClass {
+    pub(crate) const fn class(self) -> RegClass {
         match self.0 >> 5 {
             0 => RegClass::Gpr,
             1 => RegClass::Vec,
@@ -67,35 +69,35 @@ impl Reg {
     }
 
     /// Is there a register at all?
-    pub const fn is_some(self) -> bool {
+    pub(crate) const fn is_some(self) -> bool {
         self.0 != 0xff
     }
 
     /// A small dense index over all files, for tables.
-    pub const fn index(self) -> usize {
+    pub(crate) const fn index(self) -> usize {
         self.0 as usize
     }
 }
 
 /// A row of the instruction table of the instruction set in use.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub struct Inst(pub u16);
+pub(crate) struct Inst(pub(crate) u16);
 
 /// A place in the code, bound by [`Inst::BIND`].
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub struct Label(pub u32);
+pub(crate) struct Label(pub(crate) u32);
 
 impl Inst {
     /// Pseudo instruction: binds the label whose number is in `imm`.
-    pub const BIND: Inst = Inst(u16::MAX);
+    pub(crate) const BIND: Inst = Inst(u16::MAX);
     /// Pseudo instruction: aligns the next one to `imm` bytes, a power of two of at most 64.
-    pub const ALIGN: Inst = Inst(u16::MAX - 1);
+    pub(crate) const ALIGN: Inst = Inst(u16::MAX - 1);
 }
 
 /// How the memory operand of an instruction, if it has one, is addressed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[repr(u8)]
-pub enum Mem {
+pub(crate) enum Mem {
     /// All operands are registers or immediates.
     None,
     /// `[base + index * scale + disp]`; the base stands in the memory operand's slot of `regs`.
@@ -118,41 +120,41 @@ pub enum Mem {
 /// its base register there (or [`Reg::NONE`]). A 64-bit immediate is split: low half in `imm`, high half in `disp`.
 /// A branch or call target label stands in `imm`.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub struct MInst {
+pub(crate) struct MInst {
     /// Which instruction.
-    pub inst: Inst,
+    pub(crate) inst: Inst,
     /// Register operands, destination first.
-    pub regs: [Reg; 3],
+    pub(crate) regs: [Reg; 3],
     /// AVX-512 write mask, or the register that an `/is4` immediate names.
-    pub mask: Reg,
+    pub(crate) mask: Reg,
     /// Index register of the memory operand.
-    pub index: Reg,
+    pub(crate) index: Reg,
     /// Addressing mode (low bits) and the EVEX zeroing and broadcast bits; see [`MInst::mem`].
-    pub mode: u8,
+    pub(crate) mode: u8,
     /// Displacement, pool offset or label of the memory operand.
-    pub disp: i32,
+    pub(crate) disp: i32,
     /// Immediate, or branch target label.
-    pub imm: i32,
+    pub(crate) imm: i32,
 }
 
 const _: () = assert!(size_of::<MInst>() == 16);
 
 impl MInst {
     /// EVEX.z: masked-off lanes become zero instead of keeping the destination.
-    pub const ZEROING: u8 = 0x80;
+    pub(crate) const ZEROING: u8 = 0x80;
     /// EVEX.b. With a memory operand: one element is broadcast to all lanes. Without one: no exceptions are raised
     /// and, where the instruction rounds, it does so as [`MInst::ROUNDING`] says.
-    pub const BROADCAST: u8 = 0x40;
+    pub(crate) const BROADCAST: u8 = 0x40;
     /// The two bits of the rounding mode that goes with `BROADCAST`: nearest, down, up, towards zero.
-    pub const ROUNDING: u8 = 0x18;
+    pub(crate) const ROUNDING: u8 = 0x18;
 
     /// The instruction `inst` without operands.
-    pub const fn new(inst: Inst) -> MInst {
+    pub(crate) const fn new(inst: Inst) -> MInst {
         MInst { inst, regs: [Reg::NONE; 3], mask: Reg::NONE, index: Reg::NONE, mode: 0, disp: 0, imm: 0 }
     }
 
     /// The addressing mode of the memory operand.
-    pub const fn mem(&self) -> Mem {
+    pub(crate) const fn mem(&self) -> Mem {
         match self.mode & 7 {
             0 => Mem::None,
             1 => Mem::Base1,

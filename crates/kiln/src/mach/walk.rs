@@ -111,17 +111,18 @@ pub(crate) enum Note {
     /// The node reads `value` in this slot.
     UseSlot { value: Ref, slot: u32 },
     /// The node leaves itself in this register.
-    Def { reg: Reg },
+    Def { reg: Reg, at: u32 },
     /// One instruction that puts `value` into `reg` from wherever it was.
     Move { value: Ref, reg: Reg, at: u32 },
-    /// `count` instructions that exchange two registers.
-    Swap { a: Reg, b: Reg, at: u32, count: u32 },
     /// One instruction that stores `value` from `reg` to `slot`.
     Store { value: Ref, reg: Reg, slot: u32, at: u32 },
     /// At the end of an arm: what is `from` in `reg` is called `to` from here on.
     Rename { from: Ref, to: Ref, reg: Reg, at: u32 },
-    /// The first arm of a branch ends here.
-    Arm { at: u32 },
+    /// What is noted next are moves between nodes.
+    Moves { at: u32 },
+    /// The first arm of a branch ends here. If the second one has no instructions, the jump past the first goes to
+    /// `joined`, and there happen the last `renames` renames.
+    Arm { at: u32, joined: Option<Label>, renames: u32 },
 }
 
 pub(super) const NONE: u32 = u32::MAX;
@@ -148,6 +149,8 @@ pub(super) struct Frame {
     pub(super) join_label: Label,
     pub(super) else_label: Label,
     pub(super) in_else: bool,
+    /// How many notes there were when the second arm was begun.
+    pub(super) notes: usize,
     pub(super) body_len: usize,
     pub(super) after: Owners,
     pub(super) at_else: Owners,
@@ -268,7 +271,7 @@ impl Default for Walk {
             params_met: Vec::new(),
             context_slot: None,
             exit_label: None,
-            recording: false,
+            recording: cfg!(test),
             notes: Vec::new(),
         }
     }
@@ -351,16 +354,22 @@ impl Walk {
         if self.recording {
             let here = self.code.body.len() as u32;
             if let Note::Node { at, .. }
+            | Note::Def { at, .. }
             | Note::Move { at, .. }
-            | Note::Swap { at, .. }
             | Note::Store { at, .. }
             | Note::Rename { at, .. }
-            | Note::Arm { at } = &mut note
+            | Note::Moves { at }
+            | Note::Arm { at, .. } = &mut note
             {
                 *at = here;
             }
             self.notes.push(note);
         }
+    }
+
+    /// What is emitted next belongs to no node: it moves values to where they are wanted.
+    pub(crate) fn begin_moves(&mut self) {
+        self.note(Note::Moves { at: 0 });
     }
 
     /// The value that stands for a pointer given to the function.
@@ -726,7 +735,7 @@ impl Walk {
         };
         self.lock(reg);
         self.store_to_slot(target, r, ty, reg);
-        self.note(Note::Def { reg });
+        self.note(Note::Def { reg, at: 0 });
         reg
     }
 

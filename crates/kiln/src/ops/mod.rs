@@ -88,6 +88,7 @@ macro_rules! lift_class {
 }
 
 /// The same for the 8-bit integers on which rules are proved exhaustively.
+#[cfg(test)]
 macro_rules! lift_i8 {
     ($m:ident, int $($f:tt)*) => { $m = Some(lift!(i8, $($f)*)); };
     ($m:ident, any $($f:tt)*) => { $m = Some(lift!(u64, $($f)*)); };
@@ -110,7 +111,7 @@ macro_rules! ops {
         static ROWS: &[OpRow] = &[$(OpRow { text: $text, sig: $sig, properties: 0 $(| $property)*, cost: $cost }),*];
 
         static MEANINGS: &[[Option<Meaning>; 5]] = &[$({
-            #[allow(unused_mut, reason = "rows without a meaning leave the array as it is")]
+            #[allow(unused_mut, unused_assignments, reason = "rows without a meaning leave the array as it is, rows over `any` replace it")]
             let mut m: [Option<Meaning>; 5] = [None; 5];
             $(lift_class!(m, $class |$($arg),+| $e);)*
             m
@@ -118,7 +119,7 @@ macro_rules! ops {
 
         #[cfg(test)]
         pub(crate) static MEANINGS_I8: &[Option<Meaning>] = &[$({
-            #[allow(unused_mut, reason = "only rows over integers have one")]
+            #[allow(unused_mut, unused_assignments, reason = "only rows over integers have one")]
             let mut m: Option<Meaning> = None;
             $(lift_i8!(m, $class |$($arg),+| $e);)*
             m

@@ -44,7 +44,7 @@ pub(crate) type Thunk = unsafe extern "C" fn(args: *const u64, data: *const (), 
 type Body = Box<dyn Fn(&[Value]) -> Result<Value, String> + Send + Sync>;
 
 /// A function of the host program, registered with its signature.
-pub struct HostFunction {
+pub(crate) struct HostFunction {
     name: String,
     params: Vec<Type>,
     result: Type,
@@ -52,6 +52,10 @@ pub struct HostFunction {
     fallible: bool,
     body: Body,
 }
+
+// A panic inside is caught by `call`, and the function keeps no state of its own that one could leave half-changed.
+impl std::panic::UnwindSafe for HostFunction {}
+impl std::panic::RefUnwindSafe for HostFunction {}
 
 impl HostFunction {
     pub(crate) fn new(name: String, params: Vec<Type>, result: Type, pure: bool, fallible: bool, body: Body) -> Self {

@@ -137,6 +137,12 @@ impl<F: Signature> TypedFunction<F> {
     }
 }
 
+impl<F: Signature> std::fmt::Debug for TypedFunction<F> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("TypedFunction").field(&self.function).finish()
+    }
+}
+
 macro_rules! signatures {
     ($($($name:ident: $arg:ident),*;)*) => {$(
         impl<$($arg: Scalar,)* R: Return> private::Sealed for fn($($arg),*) -> R {}

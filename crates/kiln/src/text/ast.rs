@@ -9,6 +9,7 @@
 //! | node | range |
 //! |---|---|
 //! | `If` | condition, `IfThen`, arm, `IfElse`, arm, `If` |
+//! | `And`, `Or` | left, `Right`, right, `And` |
 //! | `Chain` | a, b, `Link` (first), c, `Link`, ..., `Chain` |
 //! | `Block` | `BlockBegin`, statements, result, `Block` |
 //! | `Let` | value, `Let`: a statement, without a value |
@@ -33,7 +34,7 @@ pub(crate) enum Kind {
     Neg, Plus, Not, Complement,
     Add, Sub, Mul, Div, FloorDiv, Mod, Pow, Shl, Shr, BitAnd, BitOr,
     Eq, Ne, Lt, Le, Gt, Ge, And, Or,
-    Link, Chain, IfThen, IfElse, If, Call, BlockBegin, Block, Let, Program,
+    Link, Chain, Right, IfThen, IfElse, If, Call, BlockBegin, Block, Let, Program,
 }
 
 impl Kind {
@@ -47,7 +48,7 @@ impl Kind {
             Kind::Mod => "%", Kind::Pow => "^", Kind::Shl => "<<", Kind::Shr => ">>", Kind::BitAnd => "&",
             Kind::BitOr => "|", Kind::Eq => "==", Kind::Ne => "!=", Kind::Lt => "<", Kind::Le => "<=",
             Kind::Gt => ">", Kind::Ge => ">=", Kind::And => "and", Kind::Or => "or",
-            Kind::Link => "link", Kind::Chain => "chain", Kind::IfThen => "then", Kind::IfElse => "else",
+            Kind::Right => "right", Kind::Link => "link", Kind::Chain => "chain", Kind::IfThen => "then", Kind::IfElse => "else",
             Kind::If => "if", Kind::Call => "call", Kind::BlockBegin => "{", Kind::Block => "block",
             Kind::Let => "let", Kind::Program => "program",
         }
@@ -186,7 +187,7 @@ impl Ast {
                 continue;
             }
             let node = self.nodes[index as usize];
-            if matches!(node.kind, Kind::IfThen | Kind::IfElse | Kind::BlockBegin) {
+            if matches!(node.kind, Kind::Right | Kind::IfThen | Kind::IfElse | Kind::BlockBegin) {
                 continue;
             }
             if !out.is_empty() && !out.ends_with('(') {

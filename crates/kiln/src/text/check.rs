@@ -1,461 +1,338 @@
-//! From syntax tree to values: names, types, and what formulas mean.
+//! Names and types; from syntax tree to values.
 //!
-//! Owns the binding of names, the mixing rules and the order in which the builder is driven. The one idea: a literal, a
-//! constant, or an operation on these alone has *no type yet*; on the value stack it is just the range of tree nodes
-//! that makes it, which post-order keeps contiguous. When it meets a typed operand the range is walked again with that
-//! type for its literals. A `let` of such a range keeps one value for each type that it was asked for.
+//! Owns what a name refers to, what type everything has, and which conversions stand between. The one idea: literals,
+//! constants and operations on these alone have no type until they meet an operand that has one, so types are known
+//! only after reading ahead. Three passes over the flat tree, each a loop:
 //!
-//! Every walk is a loop over the nodes; ranges inside ranges wait on a list, never on the call stack. Errors go to the
-//! sink and leave `Value::Bad` behind, which silences what depends on it. Obligations of an adder: a new kind of node
-//! gets an arm in `visit`. Knows no instruction, and of the intermediate representation only its builder.
+//! 1. `infer`, forward: resolves names, gives each node a type or the kind of number that it is, and notes at the root
+//!    of an untyped expression the type that its context asks for. All errors of names and types are found here.
+//! 2. `settle`, backward: hands these types down to the literals, and notes at which types each untyped `let` is needed.
+//! 3. `build`, forward: makes the values. An untyped `let` that is needed at several types is built once for each.
+//!
+//! Obligations of an adder: `infer` and `build` must agree on the type of every node; both ask `mix` and the function
+//! table. Deliberately does not know syntax, nor what an operation computes.
 
 #![forbid(unsafe_code)]
 
-mod calls;
-mod names;
-mod operators;
+mod build;
+mod infer;
+mod settle;
+#[cfg(test)]
+pub(crate) mod tests;
 
 use super::FrontEnd;
-use super::ast::{Kind, Node};
-use super::symbols::Symbol;
+use super::ast::{Ast, Literal};
+use super::lex::{HUGE, INTEGER, RADIX};
+use super::symbols::{Symbol, Symbols};
 use crate::ir::Ref;
 use crate::ir::build::Builder;
-use crate::ops::Op;
+use crate::math::{self, Function};
 use crate::pipeline::Request;
-use crate::span::{Diagnostic, Span};
-use crate::types::Type;
-use std::collections::HashMap;
+use crate::run::host::HostFunction;
+use crate::span::{Diagnostic, Span, quote};
+use crate::types::{Type, Value};
+use std::sync::Arc;
 
-/// What a part of the formula is, while it is being checked.
-#[derive(Clone, Copy, Debug)]
-enum Value {
-    /// A value of the function that is being built.
-    Typed(Ref),
-    /// Without a type yet: the nodes from `first` to `last`.
-    Untyped { first: u32, last: u32 },
-    /// Something was wrong with it, and has been said.
-    Bad,
+/// What is known of a node's type before its context is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Known {
+    /// An error was reported; nothing more is said about what contains it.
+    Error,
+    /// The type.
+    Typed(Type),
+    /// A number without point or exponent, or made of such: at home in every type of numbers.
+    Int,
+    /// A number that only floats can be.
+    Float,
+    /// A number that only ints can be: made of bits.
+    Whole,
 }
 
-/// What a name stands for.
+/// The type that an untyped node gets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Context {
+    /// None: the node is typed, or its value is not needed.
+    Nothing,
+    /// This one.
+    At(Type),
+    /// The one at which the enclosing `let` is being built.
+    OfLet,
+}
+
+/// What the passes note about a node.
 #[derive(Clone, Copy, Debug)]
+struct Info {
+    known: Known,
+    context: Context,
+    /// `Name`: an input's or `let`'s number, see `LET`. `Let`: its number. `Pow`, `Call` of a power: `LITERAL_POWER`.
+    data: u32,
+}
+
+/// In `Info::data` of a `Name`: the number is a `let`'s.
+const LET: u32 = 1 << 31;
+/// In `Info::data` of a `Name`: a constant.
+const CONSTANT: u32 = u32::MAX;
+/// In `Info::data` of a power: the exponent is a literal.
+const LITERAL_POWER: u32 = 1;
+
+/// What a name refers to.
+#[derive(Clone, Copy, Debug, PartialEq)]
 enum Binding {
-    /// Nothing yet.
-    Free,
-    /// An input or a typed `let`.
-    Typed(Ref),
-    /// A `let` without a type, and where its values for each type are kept.
-    Untyped { first: u32, last: u32, memo: u32 },
-    /// A `let` whose value was wrong.
-    Bad,
+    Nothing,
+    /// An input if it is used, of this type.
+    Offered(Type),
+    Input(u32),
+    Let(u32),
 }
 
-/// A walk over a range of nodes.
+/// What is known of a `let`.
 #[derive(Clone, Copy, Debug)]
-struct Walk {
-    next: u32,
-    last: u32,
-    /// The type of literals; none if they stay without one.
-    literals: Option<Type>,
-    /// Where the value goes when it is there: the memo of a `let`.
-    memo: Option<u32>,
+struct LetInfo {
+    symbol: Symbol,
+    known: Known,
+    /// The types at which an untyped one is needed, as bits.
+    types: u8,
+    /// Its value contains a block.
+    has_block: bool,
+    /// Its values by type.
+    refs: [Ref; 5],
 }
 
-/// The right operand of `and` or `or`, which runs only if it matters.
-#[derive(Clone, Copy, Debug)]
-struct Guard {
-    /// The operand's first node.
-    start: u32,
-    kind: Kind,
-}
-
-/// The checker's memory.
-#[derive(Debug, Default)]
+/// The memory of the three passes, and the inputs of the last check.
+#[derive(Default)]
 pub(crate) struct State {
-    /// By symbol.
+    info: Vec<Info>,
+    /// The values that wait for their operator, as nodes (`infer`).
+    stack: Vec<u32>,
     bindings: Vec<Binding>,
+    /// Bindings to be undone: symbol and what it was.
+    undo: Vec<(Symbol, Binding)>,
+    /// Open blocks: their `BlockBegin`, and where in `undo` they begin.
+    scopes: Vec<(u32, u32)>,
+    /// Names bound for the whole formula, also from within a block.
+    everywhere: Vec<Symbol>,
+    /// The last `Block` so far.
+    last_block: Option<u32>,
+    lets: Vec<LetInfo>,
     inputs: Vec<(Symbol, Type)>,
-    stack: Vec<Value>,
-    walks: Vec<Walk>,
-    /// Values of untyped `let`s by type.
-    memos: Vec<[Option<Value>; 5]>,
-    /// What names meant outside the open blocks.
-    shadowed: Vec<(Symbol, Binding)>,
-    /// Where each open block starts in `shadowed`.
-    blocks: Vec<usize>,
-    /// Conditions of choices without a type, by their first node: last node and value. They are evaluated once.
-    conditions: HashMap<u32, (u32, Ref)>,
-    guards: Vec<Guard>,
-    /// Is the right operand of the innermost guarded `and` or `or` really in an arm?
-    guarded: Vec<bool>,
-    links: Vec<Kind>,
-    args: Vec<Ref>,
+    /// Lets that are built at several types: their `Let` nodes, last first.
+    several: Vec<u32>,
+    /// The values that wait for their operator (`build`).
+    values: Vec<Ref>,
+    arguments: Vec<Ref>,
+    /// The nodes of inputs.
+    input_refs: Vec<Ref>,
 }
 
-impl State {
-    fn reset(&mut self, symbols: usize) {
-        self.bindings.clear();
-        self.bindings.resize(symbols, Binding::Free);
-        self.inputs.clear();
-        self.stack.clear();
-        self.walks.clear();
-        self.memos.clear();
-        self.shadowed.clear();
-        self.blocks.clear();
-        self.conditions.clear();
-        self.guards.clear();
-        self.guarded.clear();
-    }
-}
-
-impl FrontEnd {
-    /// Checks the tree and builds its function in `builder`, which has been reset. What is wrong goes to the sink.
-    pub(crate) fn check(&mut self, source: &str, request: &Request<'_>, builder: &mut Builder) {
-        self.state.reset(self.symbols.len());
-        let closed = self.ast.has_signature || request.params.is_some();
-        let default = match request.default_type {
-            Type::Bool => Type::F64,
-            ty => ty,
-        };
-        let mut checker = Checker { front: self, request, builder, source, closed, default };
-        checker.declare();
-        // A tree with syntax errors is not worth checking: what is missing would be reported as unknown.
-        if checker.front.sink.has_errors() || checker.front.ast.nodes.is_empty() {
-            return;
-        }
-        let last = checker.front.ast.nodes.len() as u32 - 1;
-        checker.find_guards();
-        let value = checker.walk(Walk { next: 0, last, literals: None, memo: None });
-        if let Value::Typed(r) = checker.typed(value, default) {
-            checker.builder.func.results.push(r);
-        }
-    }
-
-    /// The inputs of the formula that was checked last.
-    pub(crate) fn inputs(&self) -> impl Iterator<Item = (&str, Type)> {
-        self.state.inputs.iter().map(|&(symbol, ty)| (self.symbols.name(symbol), ty))
-    }
-}
-
-struct Checker<'a, 'b> {
-    front: &'a mut FrontEnd,
-    request: &'a Request<'b>,
-    builder: &'a mut Builder,
+/// One check.
+struct Checker<'a> {
     source: &'a str,
-    /// There is a signature: no other name becomes an input.
+    ast: &'a Ast,
+    symbols: &'a Symbols,
+    sink: &'a mut super::Sink,
+    state: &'a mut State,
+    hosts: &'a [Arc<HostFunction>],
+    /// The default type of inputs.
+    input_type: Type,
+    /// The inputs are declared: any other free name is an error.
     closed: bool,
-    /// The type of literals that nothing else gives a type.
+    /// The type of untyped results, and the float and int defaults.
     default: Type,
+    /// Evaluating something that is not needed might be noticed.
+    effects: bool,
 }
 
-/// The type of an operation on both types, if they mix.
-const fn mix(a: Type, b: Type) -> Option<Type> {
+/// The type in which two types of numbers meet; `None` for `bool` with a number.
+fn mix(a: Type, b: Type) -> Option<Type> {
     match (a, b) {
-        (Type::Bool, Type::Bool) => Some(Type::Bool),
+        _ if a == b => Some(a),
         (Type::Bool, _) | (_, Type::Bool) => None,
         (Type::F64, _) | (_, Type::F64) => Some(Type::F64),
         (Type::F32, _) | (_, Type::F32) => Some(Type::F32),
-        (Type::I64, _) | (_, Type::I64) => Some(Type::I64),
-        (Type::I32, Type::I32) => Some(Type::I32),
+        _ => Some(Type::I64),
     }
 }
 
-impl Checker<'_, '_> {
-    /// Reports an error.
-    #[cold]
-    fn error(&mut self, code: &'static str, span: Span, message: impl Into<String>) -> Value {
-        self.report(Diagnostic::error(code, span, message))
-    }
+/// What a call refers to.
+#[derive(Clone)]
+enum Callee {
+    Builtin(&'static Function),
+    Host(Arc<HostFunction>),
+}
 
-    #[cold]
-    fn report(&mut self, diagnostic: Diagnostic) -> Value {
-        self.front.sink.push(diagnostic);
-        Value::Bad
-    }
-
-    fn node(&self, index: u32) -> Node {
-        self.front.ast.nodes[index as usize]
-    }
-
-    fn ty(&self, value: Value) -> Option<Type> {
-        match value {
-            Value::Typed(r) => Some(self.builder.ty(r)),
-            _ => None,
+impl FrontEnd {
+    /// Resolves names and types of the tree and makes its values in `builder`, which is reset; the last of them is
+    /// pushed to the function's results, unless there are errors. What is wrong is in `self.sink`.
+    pub(crate) fn check(&mut self, source: &str, request: &Request<'_>, builder: &mut Builder) {
+        let closed = self.declare(request);
+        let default = if request.default_type == Type::Bool { Type::F64 } else { request.default_type };
+        let effects = request.checked || !request.hosts.is_empty();
+        let FrontEnd { symbols, ast, sink, state, .. } = self;
+        let (hosts, input_type) = (request.hosts, request.default_type);
+        let mut checker = Checker { source, ast, symbols, sink, state, hosts, input_type, closed, default, effects };
+        checker.infer();
+        checker.settle();
+        if !checker.sink.has_errors() {
+            checker.build(builder);
         }
     }
 
-    fn pop(&mut self) -> Value {
-        self.front.state.stack.pop().unwrap_or(Value::Bad)
+    /// The inputs of the function that was checked last, in the order of its parameters.
+    pub(crate) fn inputs(&self) -> impl Iterator<Item = (&str, Type)> {
+        self.state.inputs.iter().map(|&(symbol, ty)| (self.symbols.name(symbol), ty))
     }
 
-    /// The value with a type: its own, or `literals` for its literals.
-    fn typed(&mut self, value: Value, literals: Type) -> Value {
-        match value {
-            Value::Untyped { first, last } => {
-                self.walk(Walk { next: first, last, literals: Some(literals), memo: None })
+    /// Forgets the last check and binds the names that are declared or offered. Are the inputs declared?
+    fn declare(&mut self, request: &Request<'_>) -> bool {
+        let state = &mut self.state;
+        for &(symbol, _) in &state.undo {
+            state.bindings[symbol.0 as usize] = Binding::Nothing;
+        }
+        for &symbol in &state.everywhere {
+            state.bindings[symbol.0 as usize] = Binding::Nothing;
+        }
+        state.undo.clear();
+        state.everywhere.clear();
+        state.scopes.clear();
+        state.inputs.clear();
+        let mut declared = request.params.is_some();
+        if self.ast.has_signature {
+            declared = true;
+            for i in 0..self.ast.params.len() {
+                let param = self.ast.params[i];
+                self.declare_input(param.symbol, param.ty.unwrap_or(request.default_type), param.span);
             }
-            value => value,
-        }
-    }
-
-    /// Converts to a type that the value's own type mixes to.
-    fn convert(&mut self, value: Value, ty: Type) -> Ref {
-        match value {
-            Value::Typed(r) => self.builder.convert(r, ty),
-            _ => self.builder.small(ty, 0),
-        }
-    }
-
-    /// The common type of values, which get types where they have none. `None` if one is bad, or they do not mix, in which
-    /// case the two types are given.
-    fn unify(&mut self, values: &mut [Value]) -> Result<Type, Option<(Type, Type)>> {
-        let mut common: Option<Type> = None;
-        for &value in values.iter() {
-            match value {
-                Value::Bad => return Err(None),
-                Value::Untyped { .. } => {}
-                Value::Typed(r) => common = Some(join(common, self.builder.ty(r))?),
+        } else if let Some(params) = request.params {
+            for (name, ty) in params {
+                let symbol = self.symbols.intern(name);
+                self.declare_input(symbol, ty.unwrap_or(request.default_type), Span::default());
             }
-        }
-        let literals = match common {
-            None | Some(Type::Bool) => self.default,
-            Some(ty) => ty,
-        };
-        for value in values.iter_mut() {
-            if let Value::Untyped { .. } = *value {
-                *value = self.typed(*value, literals);
-                common = Some(join(common, self.ty(*value).ok_or(None)?)?);
-            }
-        }
-        common.ok_or(None)
-    }
-
-    /// Walks over a range of nodes and gives its value.
-    fn walk(&mut self, walk: Walk) -> Value {
-        let outer = std::mem::take(&mut self.front.state.walks);
-        let bottom = self.front.state.stack.len();
-        let mut walk = walk;
-        loop {
-            while walk.next <= walk.last {
-                let index = walk.next;
-                walk.next += 1;
-                if !self.enter(&mut walk, index) {
-                    continue;
-                }
-                let node = self.node(index);
-                self.builder.set_span(node.span());
-                if let Some(inner) = self.visit(index, &node, walk.literals) {
-                    // A `let` must be walked for a new type before its name can be visited.
-                    walk.next = index;
-                    self.front.state.walks.push(walk);
-                    walk = inner;
+        } else {
+            for (name, ty) in request.known {
+                // A name that the formula does not contain is no symbol.
+                if let Some(symbol) = self.symbols.find(name) {
+                    self.state.bind(symbol, Binding::Offered(*ty));
                 }
             }
-            if let (Some(memo), Some(ty)) = (walk.memo, walk.literals) {
-                let value = self.pop();
-                self.front.state.memos[memo as usize][ty as usize] = Some(value);
-            }
-            match self.front.state.walks.pop() {
-                Some(next) => walk = next,
-                None => break,
-            }
         }
-        self.front.state.walks = outer;
-        let value = self.front.state.stack.pop().unwrap_or(Value::Bad);
-        self.front.state.stack.truncate(bottom);
-        value
+        declared
     }
 
-    /// What is to be done before a node is visited: known conditions are skipped, guarded operands begin.
-    fn enter(&mut self, walk: &mut Walk, index: u32) -> bool {
-        if walk.literals.is_some() {
-            if let Some(&(last, condition)) = self.front.state.conditions.get(&index) {
-                self.front.state.stack.push(Value::Typed(condition));
-                walk.next = last + 1;
-                return false;
-            }
-        } else if let Some(&Guard { start, kind }) = self.front.state.guards.last()
-            && start == index
-        {
-            self.front.state.guards.pop();
-            self.begin_guarded(kind);
-        }
-        true
-    }
-
-    /// Finds the operands that must not run unless they matter: only effects make a difference.
-    fn find_guards(&mut self) {
-        let effects = self.request.checked || self.request.hosts.iter().any(|h| !h.is_pure() || h.is_fallible());
-        if !effects {
+    fn declare_input(&mut self, symbol: Symbol, ty: Type, span: Span) {
+        let name = self.symbols.name(symbol);
+        if self.state.binding(symbol) != Binding::Nothing {
+            let message = format!("there are two inputs with the name {}", quote(name));
+            self.sink.push(Diagnostic::error("duplicate", span, message));
             return;
         }
-        let nodes = &self.front.ast.nodes;
-        let guards = nodes.iter().enumerate().filter(|(_, n)| matches!(n.kind, Kind::And | Kind::Or));
-        let guards = guards.map(|(i, n)| Guard { start: nodes[i - 1].first, kind: n.kind });
-        self.front.state.guards.extend(guards);
-        self.front.state.guards.sort_by_key(|g| std::cmp::Reverse(g.start));
-    }
-
-    /// Visits a node whose children have been visited. Gives a walk that must come first, if there is one.
-    fn visit(&mut self, index: u32, node: &Node, literals: Option<Type>) -> Option<Walk> {
-        let untyped = Value::Untyped { first: node.first, last: index };
-        let value = match node.kind {
-            Kind::Number => match self.front.ast.literals[node.data as usize].suffix.or(literals) {
-                Some(ty) => self.number(index, node, ty),
-                None => untyped,
-            },
-            Kind::Name => match self.name(node, literals, untyped) {
-                Ok(value) => value,
-                Err(walk) => return Some(walk),
-            },
-            Kind::Let => {
-                self.bind(node);
-                return None;
-            }
-            Kind::BlockBegin => {
-                let open = self.front.state.shadowed.len();
-                self.front.state.blocks.push(open);
-                return None;
-            }
-            Kind::Block => {
-                self.leave_block();
-                return None;
-            }
-            Kind::Program | Kind::Link => return None,
-            Kind::IfThen => {
-                self.begin_then(index, literals);
-                return None;
-            }
-            Kind::IfElse => {
-                if literals.is_none() {
-                    self.builder.begin_else();
-                }
-                return None;
-            }
-            Kind::If => self.choice(index, node, literals, untyped),
-            Kind::Chain => self.chain(index, node),
-            Kind::Call => self.call(index, node, untyped),
-            Kind::Error => Value::Bad,
-            kind if kind.is_prefix() => {
-                let operand = self.pop();
-                self.prefix(kind, operand, index, node, untyped)
-            }
-            kind => {
-                let (b, a) = (self.pop(), self.pop());
-                self.binary(kind, a, b, index, node, untyped)
-            }
-        };
-        self.front.state.stack.push(value);
-        None
-    }
-
-    /// The condition has been visited, the first arm begins.
-    fn begin_then(&mut self, index: u32, literals: Option<Type>) {
-        let condition = self.pop();
-        let (first, last) = (self.node(index - 1).first, index - 1);
-        let r = match condition {
-            Value::Typed(r) if self.builder.ty(r) == Type::Bool => Some(r),
-            Value::Bad => None,
-            condition => {
-                self.wrong_condition(condition, self.node(last).span());
-                None
-            }
-        };
-        self.front.state.stack.push(r.map_or(Value::Bad, Value::Typed));
-        if literals.is_none() {
-            let r = r.unwrap_or_else(|| self.builder.constant(crate::types::Value::Bool(true)));
-            self.front.state.conditions.insert(first, (last, r));
-            self.builder.begin_if(r);
+        if let Some(lint) = shadows(symbol, name, span) {
+            self.sink.push(lint);
         }
-    }
-
-    fn wrong_condition(&mut self, condition: Value, span: Span) {
-        let what = match self.ty(condition) {
-            Some(ty) => ty.name(),
-            None => "a number",
-        };
-        let text = span.text(self.source);
-        self.report(
-            Diagnostic::error("type", span, format!("a condition must be a bool, and this is {what}"))
-                .help(format!("write a comparison, such as `{} != 0`", crate::span::quote(text).trim_matches('`'))),
-        );
-    }
-
-    /// Both arms have been visited.
-    fn choice(&mut self, index: u32, node: &Node, literals: Option<Type>, untyped: Value) -> Value {
-        let (b, a) = (self.pop(), self.pop());
-        let condition = self.pop();
-        let mut arms = [a, b];
-        let untyped_arms = arms.iter().all(|arm| matches!(arm, Value::Untyped { .. }));
-        let unified = if untyped_arms { Err(None) } else { self.unify(&mut arms) };
-        let Value::Typed(c) = condition else {
-            if literals.is_none() {
-                let any = self.builder.constant(crate::types::Value::Bool(true));
-                self.builder.end_if(any, any);
-            }
-            return Value::Bad;
-        };
-        match unified {
-            Ok(ty) => {
-                let (a, b) = (self.convert(arms[0], ty), self.convert(arms[1], ty));
-                Value::Typed(if literals.is_none() { self.builder.end_if(a, b) } else { self.builder.select(c, a, b) })
-            }
-            Err(types) => {
-                if literals.is_none() {
-                    self.builder.end_if(c, c);
-                }
-                if untyped_arms {
-                    return untyped;
-                }
-                if let Some((a, b)) = types {
-                    let _ = index;
-                    self.report(
-                        Diagnostic::error("type", node.span(), format!("the arms have types {a} and {b}, which do not mix"))
-                            .help(conversion_help(a, b)),
-                    );
-                }
-                Value::Bad
-            }
-        }
+        self.state.bind(symbol, Binding::Input(self.state.inputs.len() as u32));
+        self.state.inputs.push((symbol, ty));
     }
 }
 
-/// The common type so far mixed with one more.
-fn join(common: Option<Type>, ty: Type) -> Result<Type, Option<(Type, Type)>> {
-    match common {
-        None => Ok(ty),
-        Some(common) => mix(common, ty).ok_or(Some((common, ty))),
+/// The warning that a new name hides a constant or looks like a function.
+fn shadows(symbol: Symbol, name: &str, span: Span) -> Option<Diagnostic> {
+    if symbol.is_constant() {
+        return Some(Diagnostic::warning("shadow/constant", span, format!("{} hides the constant of this name", quote(name))));
+    }
+    math::lookup(name)?;
+    Some(Diagnostic::warning("shadow/function", span, format!("{} is also the name of a function", quote(name))))
+}
+
+impl State {
+    fn binding(&self, symbol: Symbol) -> Binding {
+        self.bindings.get(symbol.0 as usize).copied().unwrap_or(Binding::Nothing)
+    }
+
+    /// Binds a name up to the end of the block.
+    fn bind(&mut self, symbol: Symbol, binding: Binding) {
+        self.undo.push((symbol, self.binding(symbol)));
+        self.set(symbol, binding);
+    }
+
+    /// Binds a name that nothing hides, also beyond the block.
+    fn bind_everywhere(&mut self, symbol: Symbol, binding: Binding) {
+        self.everywhere.push(symbol);
+        self.set(symbol, binding);
+    }
+
+    fn set(&mut self, symbol: Symbol, binding: Binding) {
+        let index = symbol.0 as usize;
+        if index >= self.bindings.len() {
+            self.bindings.resize(index + 1, Binding::Nothing);
+        }
+        self.bindings[index] = binding;
     }
 }
 
-/// How to make a bool and a number mix.
-fn conversion_help(a: Type, b: Type) -> String {
-    let number = if a == Type::Bool { b } else { a };
-    format!("convert the bool, as in `{number}(...)`, or compare the number, as in `... != 0`")
-}
+impl Checker<'_> {
+    fn error(&mut self, code: &'static str, span: Span, message: impl Into<String>) {
+        self.sink.push(Diagnostic::error(code, span, message));
+    }
 
-impl Checker<'_, '_> {
-    /// The left operand of `and` or `or` has been visited: the right one runs only if the left one leaves it open.
-    fn begin_guarded(&mut self, kind: Kind) {
-        let left = self.front.state.stack.last().copied();
-        let bool_left = match left {
-            Some(Value::Typed(r)) if self.builder.ty(r) == Type::Bool => Some(r),
-            _ => None,
-        };
-        self.front.state.guarded.push(bool_left.is_some());
-        if let Some(r) = bool_left {
-            let condition = if kind == Kind::And { r } else { self.builder.unary(Op::Not, r) };
-            self.builder.begin_if(condition);
+    fn default_float(&self) -> Type {
+        if self.default.is_float() { self.default } else { Type::F64 }
+    }
+
+    fn default_int(&self) -> Type {
+        if self.default.is_int() { self.default } else { Type::I64 }
+    }
+
+    /// The type that an untyped number takes next to `wanted`.
+    fn fit(&self, known: Known, wanted: Type) -> Type {
+        match known {
+            Known::Float if !wanted.is_float() => self.default_float(),
+            Known::Whole if !wanted.is_int() => self.default_int(),
+            Known::Int if wanted == Type::Bool => self.default,
+            _ => wanted,
         }
     }
 
-    /// The right operand has been visited: `right` if it ran, else what the left operand alone decides.
-    fn end_guarded(&mut self, kind: Kind, right: Ref) -> Option<Ref> {
-        if !self.front.state.guarded.pop()? {
-            return None;
+    /// What a call of `symbol` refers to.
+    #[inline]
+    fn callee(&self, symbol: Symbol) -> Option<Callee> {
+        let name = self.symbols.name(symbol);
+        // A host function wins over a built-in of its name.
+        if let Some(host) = self.hosts.iter().find(|h| h.name() == name) {
+            return Some(Callee::Host(host.clone()));
         }
-        self.builder.begin_else();
-        let decided = self.builder.constant(crate::types::Value::Bool(kind == Kind::Or));
-        Some(self.builder.end_if(right, decided))
+        math::lookup(name).map(Callee::Builtin)
+    }
+
+    /// The value of a literal at a type, negated if `negative`; `None` if it does not fit.
+    fn literal(&self, literal: Literal, span: Span, ty: Type, negative: bool) -> Option<Value> {
+        let bits = if ty == Type::I32 { 32 } else { 64 };
+        match ty {
+            Type::Bool => None,
+            Type::F64 => Some(Value::F64(if negative { -literal.value } else { literal.value })),
+            Type::F32 => {
+                let narrow = self.literal_f32(literal, span);
+                let fits = narrow.is_finite() || literal.value.is_infinite();
+                fits.then_some(Value::F32(if negative { -narrow } else { narrow }))
+            }
+            Type::I32 | Type::I64 => {
+                let limit = if literal.flags & RADIX != 0 { u64::MAX >> (64 - bits) } else { (1 << (bits - 1)) - 1 + u64::from(negative) };
+                let fits = literal.flags & (INTEGER | HUGE) == INTEGER && literal.int <= limit;
+                let int = if negative { literal.int.wrapping_neg() } else { literal.int } as i64;
+                fits.then_some(if ty == Type::I32 { Value::I32(int as i32) } else { Value::I64(int) })
+            }
+        }
+    }
+
+    /// The f32 nearest to the literal's text: rounding its f64 would round twice.
+    fn literal_f32(&self, literal: Literal, span: Span) -> f32 {
+        let narrow = literal.value as f32;
+        if f64::from(narrow) == literal.value {
+            return narrow;
+        }
+        if literal.flags & RADIX != 0 {
+            return literal.int as f32;
+        }
+        let text = span.text(self.source).trim_matches(['(', ')', ' ', '\t', '\r', '\n']);
+        let end = text.find(['f', 'i']).unwrap_or(text.len());
+        text[..end].replace('_', "").parse().unwrap_or(narrow)
     }
 }

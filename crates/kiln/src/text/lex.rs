@@ -513,7 +513,7 @@ impl Lexer<'_> {
                 at = self.digits(at + 1 + sign, &mut value, &mut count, &mut plain);
                 let value = if count > 9 { 99_999_999 } else { value as i32 };
                 exponent = exponent.saturating_add(if negative { -value } else { value });
-            } else if !self.bytes.get(at + 1 + sign).is_some_and(|&b| CLASS[b as usize] == LETTER) || sign == 1 {
+            } else if self.bytes.get(at + 1 + sign).is_none_or(|&b| CLASS[b as usize] != LETTER) || sign == 1 {
                 let end = at + 1 + sign;
                 let span = Span::new(start as u32, end as u32);
                 let help = "write `1e3`, or `2*e` for a multiple of the constant e";

@@ -9,16 +9,16 @@
 #![forbid(unsafe_code)]
 
 pub(crate) mod ast;
-mod check;
-mod suggest;
+pub(crate) mod check;
 pub(crate) mod lex;
 pub(crate) mod parse;
+pub(crate) mod suggest;
 pub(crate) mod symbols;
 
 #[cfg(test)]
 mod tests;
 
-use crate::span::{Diagnostic, Span};
+use crate::span::{Diagnostic, Span, quote};
 use crate::types::Type;
 use ast::Ast;
 use symbols::Symbols;
@@ -68,6 +68,11 @@ impl Sink {
         self.errors > 0
     }
 
+    /// Would another one be kept? If not, nobody needs its help line.
+    pub(crate) fn wants_more(&self) -> bool {
+        self.list.len() < DIAGNOSTICS
+    }
+
     /// How many came.
     pub(crate) fn count(&self) -> usize {
         self.all
@@ -95,14 +100,15 @@ pub(crate) struct FrontEnd {
     tokens: Vec<lex::Token>,
     open: Vec<u32>,
     frames: Vec<parse::Frame>,
-    pub(crate) state: check::State,
+    state: check::State,
 }
 
 impl FrontEnd {
     /// A front end that knows `functions` by name.
     pub(crate) fn new<'a>(functions: impl Iterator<Item = &'a str>) -> FrontEnd {
         let (ast, sink) = (Ast::default(), Sink::default());
-        FrontEnd { symbols: Symbols::new(functions), ast, sink, tokens: Vec::new(), open: Vec::new(), frames: Vec::new(), state: check::State::default() }
+        let builtins = crate::math::all().iter().flat_map(|f| std::iter::once(f.name).chain(f.aliases.iter().copied()));
+        FrontEnd { symbols: Symbols::new(builtins.chain(functions)), ast, sink, tokens: Vec::new(), open: Vec::new(), frames: Vec::new(), state: check::State::default() }
     }
 
     /// Reads `source` into `self.ast`; what is wrong with it is in `self.sink`.
@@ -112,6 +118,16 @@ impl FrontEnd {
         let source = self.accept(source, limits);
         lex::lex(source, &mut self.symbols, &mut self.tokens, &mut self.ast.literals, &mut self.open, &mut self.sink);
         self.parser(source, limits).run();
+    }
+
+    /// The tree as S-expressions.
+    pub(crate) fn dump(&self, _source: &str) -> String {
+        self.ast.dump(&self.symbols)
+    }
+
+    /// The formula in its canonical form.
+    pub(crate) fn print(&self, source: &str) -> String {
+        source.to_owned()
     }
 
     fn parser<'a>(&'a mut self, source: &'a str, limits: Limits) -> parse::Parser<'a> {
@@ -132,44 +148,48 @@ impl FrontEnd {
     }
 }
 
-/// The names of all built-in functions.
-pub(crate) fn function_names<'a>() -> impl Iterator<Item = &'a str> {
-    crate::math::all().iter().flat_map(|f| std::iter::once(f.name).chain(f.aliases.iter().copied()))
-}
-
 /// `bytes` as text, or the error that they are not UTF-8.
-pub(crate) fn utf8(bytes: &[u8]) -> Result<&str, Diagnostic> {
+pub(crate) fn utf8(bytes: &[u8]) -> Result<&str, Box<Diagnostic>> {
     std::str::from_utf8(bytes).map_err(|error| {
         let at = error.valid_up_to() as u32;
         let message = format!("the formula is not UTF-8 text: byte {at} (0x{:02x}) begins no character", bytes[at as usize]);
-        Diagnostic::error("utf8", Span::new(at, at + 1), message)
+        Box::new(Diagnostic::error("utf8", Span::new(at, at + 1), message))
     })
 }
 
+/// Reads a list of parameters, `x, n: i32`.
 pub(crate) fn parse_params(list: &str) -> Result<Vec<(String, Option<Type>)>, Vec<Diagnostic>> {
-    Ok(list
-        .split(',')
-        .map(|p| {
-            let (n, t) = p.split_once(':').map_or((p, None), |(n, t)| (n, Type::from_name(t.trim())));
-            (n.trim().to_owned(), t)
-        })
-        .collect())
+    let mut front = FrontEnd::new(std::iter::empty());
+    front.parse("0", Limits::default());
+    lex::lex(list, &mut front.symbols, &mut front.tokens, &mut front.ast.literals, &mut front.open, &mut front.sink);
+    let mut parser = front.parser(list, Limits::default());
+    let end = parser.parameters(0, lex::Tok::End);
+    let rest = front.tokens[end];
+    if rest.kind != lex::Tok::End && !front.sink.has_errors() {
+        let message = format!("expected `,` or the end of the list, found {}", quote(rest.span().text(list)));
+        front.sink.push(Diagnostic::error("syntax/signature", rest.span(), message));
+    }
+    if front.sink.has_errors() {
+        return Err(front.sink.take());
+    }
+    Ok(front.ast.params.iter().map(|p| (front.symbols.name(p.symbol).to_owned(), p.ty)).collect())
 }
+
+/// Does the text begin with a signature, `|x: f64| ...`?
 pub(crate) fn has_signature(source: &[u8]) -> bool {
-    source.trim_ascii_start().starts_with(b"|")
+    let mut rest = source.strip_prefix("\u{feff}".as_bytes()).unwrap_or(source).trim_ascii_start();
+    while rest.starts_with(b"#") {
+        let line = rest.iter().position(|&b| b == b'\n').unwrap_or(rest.len());
+        rest = rest[line..].trim_ascii_start();
+    }
+    rest.starts_with(b"|")
 }
+
+/// Can `name` be called in a formula without back-ticks?
 pub(crate) fn is_name(name: &str) -> bool {
-    !name.is_empty()
-}
-
-impl FrontEnd {
-    /// The syntax tree as nested lists.
-    pub(crate) fn dump(&self, _source: &str) -> String {
-        self.ast.dump(&self.symbols)
-    }
-
-    /// The formula in canonical form.
-    pub(crate) fn print(&self, source: &str) -> String {
-        source.to_owned()
-    }
+    let mut chars = name.chars();
+    let first = chars.next().is_some_and(|c| c == '_' || unicode_ident::is_xid_start(c));
+    let word = symbols::FIXED.iter().position(|&fixed| fixed == name);
+    let reserved = word.is_some_and(|at| symbols::Symbol(at as u32).is_keyword());
+    first && chars.all(unicode_ident::is_xid_continue) && unicode_normalization::is_nfc(name) && !reserved
 }

@@ -15,12 +15,11 @@
 mod recover;
 mod statement;
 
-use super::ast::{Ast, FIRST, Kind, Node, PARENTHESISED, Param};
+use super::ast::{Ast, FIRST, Kind, Node, PARENTHESISED};
 use super::lex::{Tok, Token};
 use super::symbols::{Symbol, Symbols};
 use super::{Limits, Sink};
 use crate::span::{Diagnostic, Span, quote};
-use crate::types::Type;
 
 /// Levels of precedence, low to high; 0 is a barrier.
 mod level {
@@ -405,6 +404,10 @@ impl Parser<'_> {
         // Power is right-associative.
         self.reduce(if level == level::POW { level + 1 } else { level });
         self.infix(Wait::Binary, op, level, token);
+        if level <= level::AND {
+            // What stands on the right may have to be skipped.
+            self.leaf(Kind::Right, token.span(), op as u32);
+        }
         self.advance();
         State::Operand
     }

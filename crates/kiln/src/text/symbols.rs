@@ -20,9 +20,11 @@ macro_rules! fixed {
     ($($constant:ident = $text:literal),* $(,)?) => {
         /// The fixed names' texts, in the order of their numbers.
         pub(crate) const FIXED: &[&str] = &[$($text),*];
+        #[allow(dead_code, reason = "all fixed names have a constant, used or not")]
         #[allow(non_camel_case_types, clippy::upper_case_acronyms, reason = "only a counter for the constants below")]
         #[derive(Clone, Copy)]
         enum Order { $($constant),* }
+        #[allow(dead_code, reason = "all fixed names have a constant, used or not")]
         impl Symbol { $(pub(crate) const $constant: Symbol = Symbol(Order::$constant as u32);)* }
     };
 }

@@ -1,6 +1,7 @@
 //! Tests of the reader: shapes of trees, repairs, hostile input, linear time, no stack.
 
 use super::*;
+use crate::pipeline::Request;
 use std::time::{Duration, Instant};
 
 fn front() -> FrontEnd {
@@ -129,7 +130,7 @@ fn every_problem_has_code_place_help_and_repair() {
 }
 
 /// What holds for the diagnostics of any text.
-fn well_formed(source: &str, all: &[Diagnostic]) {
+pub(super) fn well_formed(source: &str, all: &[Diagnostic]) {
     for d in all {
         let root = d.code.split('/').next().unwrap();
         assert!(crate::span::CODES.contains(&root), "{}", d.code);
@@ -309,4 +310,39 @@ fn parse_speed() {
         let time = fastest(|| (0..rounds).for_each(|_| front.parse(source, Limits::default())));
         println!("{:7.1} ns  {} nodes  {source}", time.as_secs_f64() * 1e9 / f64::from(rounds), front.ast.nodes.len());
     }
+}
+
+/// Parses, checks and builds.
+fn check_all(front: &mut FrontEnd, builder: &mut crate::ir::build::Builder, source: &str, checked: bool) {
+    builder.reset(crate::ir::build::BuildOptions { checked, ..Default::default() });
+    front.parse(source, Limits::default());
+    front.check(source, &Request { checked, ..check::tests::request() }, builder);
+}
+
+#[test]
+fn checking_is_linear_and_needs_no_stack() {
+    let run = || {
+        let mut front = front();
+        let mut builder = crate::ir::build::Builder::default();
+        for (name, make) in GENERATORS {
+            let n = 100_000;
+            let (short, long) = (make(n), make(2 * n));
+            let mut ratio = f64::INFINITY;
+            for _ in 0..4 {
+                let mut time = |s: &str| {
+                    fastest(|| {
+                        check_all(&mut front, &mut builder, s, false);
+                        front.sink.take();
+                    })
+                };
+                let (a, b) = (time(&short), time(&long));
+                ratio = ratio.min((b.as_secs_f64() + 1e-3) / (a.as_secs_f64() + 1e-3));
+                if ratio < 2.5 {
+                    break;
+                }
+            }
+            assert!(ratio < 2.5, "{name}: time(2n)/time(n) = {ratio:.2}");
+        }
+    };
+    std::thread::Builder::new().stack_size(128 << 10).spawn(run).unwrap().join().unwrap();
 }

@@ -88,6 +88,7 @@ impl Literal {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Width {
     pub(crate) bits: u32,
+    #[allow(dead_code, reason = "part of the row, shown when debugging")]
     pub(crate) float: bool,
 }
 
@@ -250,6 +251,7 @@ impl Term {
 #[derive(Clone, Copy)]
 pub(crate) struct Rule {
     pub(crate) name: &'static str,
+    #[cfg_attr(not(test), allow(dead_code, reason = "shown by the proofs"))]
     pub(crate) text: &'static str,
     /// The types on which it is valid.
     pub(crate) class: u8,

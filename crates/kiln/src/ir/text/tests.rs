@@ -1,5 +1,10 @@
 //! Files of functions before and after the rules, and the round trip of random functions through text.
 
+use super::read::{Known, parse};
+use crate::ir::build::Builder;
+use crate::run::host::HostFunction;
+use crate::types::Value;
+use std::sync::Arc;
 use super::*;
 use crate::ir::build::BuildOptions;
 use crate::ir::eval::{Scratch, evaluate};

@@ -11,6 +11,8 @@ use super::insts::*;
 use super::lower::X64;
 use super::regs::{R8, R9, RAX, RCX, RDI, RDX, RSI, RSP};
 use crate::ir::{Func, Ref};
+#[cfg(any(test, debug_assertions))]
+use crate::mach::check::Contract;
 use crate::mach::walk::{Address, Chaos, Entry, Hidden, Target, Walk};
 use crate::mach::{MInst, Reg};
 use crate::ops::Op;
@@ -140,6 +142,34 @@ pub(crate) fn compile(
     Ok(())
 }
 
+/// What the code of `func` may rely on when it is entered, and what it must see to when it is left.
+#[cfg(any(test, debug_assertions))]
+pub(crate) fn contract(walk: &Walk, func: &Func, convention: Convention) -> Contract {
+    let Convention::Native(abi) = convention else {
+        let given = [(RDI, Hidden::Args), (RSI, Hidden::Out), (RDX, Hidden::Context)];
+        return Contract {
+            registers: given.map(|(reg, which)| (reg, walk.hidden(func, which))).to_vec(),
+            stack: Vec::new(),
+            raw_bools: false,
+            saved: SYSV.callee_saved,
+            saved_vector_bytes: 16,
+            result: None,
+        };
+    };
+    let (mut registers, mut stack) = (Vec::new(), Vec::new());
+    let from: Vec<Source> = sources(abi, &func.params).collect();
+    for (i, node) in func.nodes.iter().enumerate().filter(|(_, node)| node.op == Op::Param) {
+        match from[node.a as usize] {
+            Source::Reg(reg) => registers.push((reg, Ref(i as u32))),
+            // The return address comes first.
+            Source::Stack(word) => stack.push((8 * (1 + abi.shadow_words + word) as i32, Ref(i as u32))),
+        }
+    }
+    let float = func.results.first().is_some_and(|&r| func.ty(r).is_float());
+    let result = Some(if float { Reg::vec(0) } else { RAX });
+    Contract { registers, stack, raw_bools: true, saved: abi.callee_saved, saved_vector_bytes: 16, result }
+}
+
 /// Words that calls need for their arguments; zero if nothing is called.
 fn argument_words(func: &Func, target: &X64) -> u32 {
     let mut words = 0;
@@ -203,6 +233,7 @@ fn sources(abi: &Abi, params: &[Type]) -> impl Iterator<Item = Source> {
 
 /// Brings the inputs from where the caller left them to where the code wants them.
 fn receive(walk: &mut Walk, target: &X64, func: &Func, convention: Convention, frame: &Frame) {
+    walk.begin_moves();
     let abi = match convention {
         Convention::Buffer => {
             for (which, reg) in [(Hidden::Args, RDI), (Hidden::Out, RSI)] {
@@ -233,7 +264,8 @@ fn receive(walk: &mut Walk, target: &X64, func: &Func, convention: Convention, f
             Source::Stack(word) => {
                 // No convention passes anything in rax.
                 walk.emit_store(target, r, to, slot, Type::I64, RAX);
-                walk.emit_load(r, RAX, target.load(RAX, Type::I64, frame.incoming(word)));
+                let ty = if func.ty(r) == Type::Bool { Type::Bool } else { Type::I64 };
+                walk.emit_load(r, RAX, load_argument(target, RAX, ty, frame.incoming(word)));
             }
         }
     }
@@ -257,14 +289,16 @@ fn receive_one(walk: &mut Walk, target: &X64, value: Ref, ty: Type, source: Sour
     let Some(to) = walk.reg_of(value) else { return };
     match source {
         Source::Reg(from) => walk.queue_move(value, to, from),
-        // A bool's byte is extended on the way.
-        Source::Stack(word) if ty == Type::Bool => {
-            let at = frame.incoming(word);
-            let load = MInst { regs: [to, at.base, Reg::NONE], mode: at.mode, disp: at.disp, ..MInst::new(MOVZX_R32_RM8) };
-            walk.queue_load(value, to, load);
-        }
-        Source::Stack(word) => walk.queue_load(value, to, target.load(to, ty, frame.incoming(word))),
+        Source::Stack(word) => walk.queue_load(value, to, load_argument(target, to, ty, frame.incoming(word))),
     }
+}
+
+/// Loads an argument from the stack; of a bool only the lowest byte is given.
+fn load_argument(target: &X64, to: Reg, ty: Type, at: Address) -> MInst {
+    if ty == Type::Bool {
+        return MInst { regs: [to, at.base, Reg::NONE], mode: at.mode, disp: at.disp, ..MInst::new(MOVZX_R32_RM8) };
+    }
+    target.load(to, ty, at)
 }
 
 /// The stack frame of a function that has been walked.

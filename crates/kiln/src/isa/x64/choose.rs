@@ -183,7 +183,7 @@ impl X64 {
         let mask = walk.temp(self, func, RegClass::Vec);
         let mut seq = Seq::new(self);
         seq.float(&FCOMPARE, ty, mask, a, b, predicate);
-        seq.push(self.from_vector(to, mask, Type::F32));
+        seq.push(self.vector_to_gpr(to, mask, Type::F32));
         seq.push(alu_imm(&super::lower::AND, 0, to, 1));
         walk.emit_all(seq.insts());
     }
@@ -264,7 +264,7 @@ impl X64 {
                 let spread = walk.temp(self, func, RegClass::Gpr);
                 seq.push(self.copy(spread, value));
                 seq.push(op1(NEG_RM64, spread));
-                seq.push(self.to_vector(mask, spread, Type::F64));
+                seq.push(self.gpr_to_vector(mask, spread, Type::F64));
             }
         }
         self.blend(&mut seq, node.ty, to, mask, yes, no);

@@ -251,8 +251,8 @@ impl X64 {
         let from = walk.use_reg(self, func, Ref(node.a));
         let source = func.ty(Ref(node.a));
         walk.emit(match (source.is_float(), node.ty.is_float()) {
-            (true, false) => self.from_vector(to, from, source),
-            (false, true) => self.to_vector(to, from, node.ty),
+            (true, false) => self.vector_to_gpr(to, from, source),
+            (false, true) => self.gpr_to_vector(to, from, node.ty),
             _ => self.copy(to, from),
         });
     }

@@ -492,7 +492,7 @@ impl X64 {
         }
         if to != RAX {
             let ty = func.ty(r);
-            walk.emit(if ty.is_float() { self.to_vector(to, RAX, ty) } else { self.copy(to, RAX) });
+            walk.emit(if ty.is_float() { self.gpr_to_vector(to, RAX, ty) } else { self.copy(to, RAX) });
         }
         if fallible {
             let label = self.trap_exit(walk, r, TrapKind::Host);
@@ -540,13 +540,13 @@ impl X64 {
     }
 
     /// Bits of a general-purpose register as a float.
-    pub(super) fn to_vector(&self, to: Reg, from: Reg, ty: Type) -> MInst {
+    pub(super) fn gpr_to_vector(&self, to: Reg, from: Reg, ty: Type) -> MInst {
         let forms = [MOVD_XMM_RM32, MOVQ_XMM_RM64, VMOVD_XMM_RM32, VMOVQ_XMM_RM64];
         op(self.form(&forms, ty), [to, from, Reg::NONE])
     }
 
     /// Bits of a float in a general-purpose register.
-    pub(super) fn from_vector(&self, to: Reg, from: Reg, ty: Type) -> MInst {
+    pub(super) fn vector_to_gpr(&self, to: Reg, from: Reg, ty: Type) -> MInst {
         let forms = [MOVD_RM32_XMM, MOVQ_RM64_XMM, VMOVD_RM32_XMM, VMOVQ_RM64_XMM];
         op(self.form(&forms, ty), [to, from, Reg::NONE])
     }

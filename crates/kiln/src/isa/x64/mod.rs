@@ -7,6 +7,8 @@
 
 pub(crate) mod abi;
 mod choose;
+#[cfg(any(test, debug_assertions))]
+pub(crate) mod effects;
 pub(crate) mod encode;
 pub(crate) mod features;
 mod floats;

@@ -137,12 +137,15 @@ pub(crate) struct Operand {
 /// What the listing, the tests and the allocation checker want to know about an instruction.
 pub(crate) struct Info {
     /// Name of the row.
+    #[cfg_attr(not(test), allow(dead_code, reason = "the tests hold it against other tools"))]
     pub(crate) name: &'static str,
     /// The manual's instruction column.
     pub(crate) text: &'static str,
     /// The manual's opcode column.
+    #[allow(dead_code, reason = "part of the row, shown when debugging")]
     pub(crate) encoding: &'static str,
     /// CPU features that it needs.
+    #[cfg_attr(not(test), allow(dead_code, reason = "the tests hold it against other tools"))]
     pub(crate) features: Features,
     /// Its operands.
     pub(crate) operands: [Operand; 4],

@@ -6,7 +6,7 @@
 
 #![forbid(unsafe_code)]
 
-use super::{BINARY, Frame, HAS_RESULT, HAS_UNSUPPORTED, Parser, State, Wait, level};
+use super::{Frame, HAS_RESULT, HAS_UNSUPPORTED, Parser, State, Wait, level};
 use crate::span::{Diagnostic, Span, quote};
 use crate::text::ast::{Kind, Node};
 use crate::text::lex::{Tok, Token};

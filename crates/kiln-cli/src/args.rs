@@ -1,0 +1,332 @@
+//! The command line: every command and every option, defined once.
+//!
+//! Owns the names, defaults and help texts; the parser, `--help`, the shell completions and the manual page are all
+//! made of what stands here. An adder gives each option one line that says what it does, and each command examples
+//! that a test could run. Knows nothing of what the commands do.
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use kiln::{Engine, EngineKind, Error, Formula, Level, Options, Type};
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+/// Formulas, compiled to machine code in microseconds.
+#[derive(Debug, Parser)]
+#[command(name = "kiln", version, after_help = MAIN_EXAMPLES, propagate_version = true)]
+#[command(disable_help_subcommand = true, arg_required_else_help = true)]
+pub(crate) struct Cli {
+    /// Use colours: on a terminal, always or never
+    #[arg(long, value_enum, default_value_t = Color::Auto, global = true, value_name = "WHEN")]
+    pub(crate) color: Color,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// When to use colours.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Color {
+    Auto,
+    Always,
+    Never,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Compute a formula and print its value
+    Eval(EvalArgs),
+    /// Compute columns over a CSV file, and filter its rows
+    Run(RunArgs),
+    /// Try formulas line by line
+    Repl(ReplArgs),
+    /// List the functions that formulas can call
+    Functions(FunctionsArgs),
+    /// Show how a formula becomes machine code, stage by stage
+    Explain(ExplainArgs),
+    /// Show the machine code of a formula
+    Asm(AsmArgs),
+    /// Print a completion script for a shell
+    Completions(CompletionsArgs),
+    /// Print the manual page
+    Man(ManArgs),
+}
+
+/// How formulas are compiled, whichever command compiles them.
+#[derive(Args, Clone, Debug, Default)]
+pub(crate) struct MachineArgs {
+    /// Use machine code or the reference interpreter [default: machine code where the system allows it]
+    #[arg(long, value_enum, value_name = "ENGINE")]
+    pub(crate) engine: Option<EngineName>,
+    /// Use no instruction beyond this x86-64 level [default: all that this machine has]
+    #[arg(long, value_enum, value_name = "LEVEL")]
+    pub(crate) level: Option<LevelName>,
+    /// Allow faster arithmetic that rounds differently: fused multiply-add, reassociation, reciprocals
+    #[arg(long)]
+    pub(crate) fast: bool,
+    /// Make integer overflow and integer division by zero errors
+    #[arg(long)]
+    pub(crate) checked: bool,
+}
+
+/// What is said about the inputs of a formula, and how it is compiled.
+#[derive(Args, Clone, Debug, Default)]
+pub(crate) struct FormulaArgs {
+    /// Type of inputs and numbers that nothing else gives a type
+    #[arg(long = "type", short = 't', value_enum, default_value_t = TypeName::F64, value_name = "TYPE")]
+    pub(crate) ty: TypeName,
+    /// Declare all inputs and their types in order, as in 'x, n: i32'; any other name is then an error
+    #[arg(long, value_name = "LIST")]
+    pub(crate) params: Option<String>,
+    #[command(flatten)]
+    pub(crate) machine: MachineArgs,
+}
+
+#[derive(Args, Debug)]
+#[command(after_help = EVAL_EXAMPLES)]
+pub(crate) struct EvalArgs {
+    #[command(flatten)]
+    pub(crate) formula_args: FormulaArgs,
+    /// Print the exact bits, as `bits:HEX`, which can be given as an input again
+    #[arg(long)]
+    pub(crate) bits: bool,
+    /// Read the formula from this file (`-`: standard input)
+    #[arg(long, value_name = "FILE", conflicts_with = "json_lines")]
+    pub(crate) file: Option<PathBuf>,
+    /// Answer requests from standard input, one JSON object a line
+    #[arg(long, conflicts_with_all = ["formula", "bits", "params"])]
+    pub(crate) json_lines: bool,
+    /// The formula; `-` reads it from standard input
+    #[arg(allow_hyphen_values = true, required_unless_present_any = ["file", "json_lines"])]
+    pub(crate) formula: Option<OsString>,
+    /// Values of the inputs: decimal, 0x hexadecimal, nan, inf, true, false, or bits:HEX for exact bits
+    #[arg(value_name = "NAME=VALUE")]
+    pub(crate) inputs: Vec<String>,
+}
+
+#[derive(Args, Debug)]
+#[command(after_help = ASM_EXAMPLES)]
+pub(crate) struct AsmArgs {
+    #[command(flatten)]
+    pub(crate) formula_args: FormulaArgs,
+    /// What to print; `raw` writes the bytes themselves
+    #[arg(long, value_enum, default_value_t = Emit::Asm, value_name = "WHAT")]
+    pub(crate) emit: Emit,
+    /// The formula; `-` reads it from standard input
+    #[arg(allow_hyphen_values = true)]
+    pub(crate) formula: OsString,
+}
+
+#[derive(Args, Debug)]
+#[command(after_help = EXPLAIN_EXAMPLES)]
+pub(crate) struct ExplainArgs {
+    #[command(flatten)]
+    pub(crate) formula_args: FormulaArgs,
+    /// The formula; `-` reads it from standard input
+    #[arg(allow_hyphen_values = true)]
+    pub(crate) formula: OsString,
+}
+
+#[derive(Args, Debug)]
+#[command(after_help = FUNCTIONS_EXAMPLES)]
+pub(crate) struct FunctionsArgs {
+    /// Show only this function
+    pub(crate) name: Option<String>,
+}
+
+#[derive(Args, Debug)]
+#[command(after_help = REPL_EXAMPLES)]
+pub(crate) struct ReplArgs {
+    /// Type of numbers that nothing else gives a type
+    #[arg(long = "type", short = 't', value_enum, default_value_t = TypeName::F64, value_name = "TYPE")]
+    pub(crate) ty: TypeName,
+    #[command(flatten)]
+    pub(crate) machine: MachineArgs,
+}
+
+#[derive(Args, Debug)]
+#[command(after_help = RUN_EXAMPLES)]
+pub(crate) struct RunArgs {
+    /// The CSV file, with a header line; `-` reads standard input
+    pub(crate) file: PathBuf,
+    /// Add a column, or replace one: 'name = formula'; later ones may use earlier ones
+    #[arg(long = "let", short = 'l', value_name = "NAME = FORMULA", allow_hyphen_values = true)]
+    pub(crate) lets: Vec<String>,
+    /// Keep only rows for which this is true; an empty cell makes it neither true nor false
+    #[arg(long = "where", short = 'w', value_name = "FORMULA", allow_hyphen_values = true)]
+    pub(crate) filter: Option<String>,
+    /// Write here instead of to standard output; the file appears only when all went well
+    #[arg(long, short = 'o', value_name = "FILE")]
+    pub(crate) output: Option<PathBuf>,
+    /// Columns to write, in this order [default: all, then the new ones]
+    #[arg(long, short = 's', value_name = "A,B,...")]
+    pub(crate) select: Option<String>,
+    /// Read a column as f64, f32, i64, i32, bool or text [default: what all its cells can be read as]
+    #[arg(long = "type", short = 't', value_name = "COLUMN=TYPE")]
+    pub(crate) types: Vec<String>,
+    /// What separates the cells, for instance ';' or '\t' [default: ',', or a tab for .tsv files]
+    #[arg(long, short = 'd', value_name = "CHARACTER")]
+    pub(crate) delimiter: Option<String>,
+    /// Read cells with this text as missing, like empty ones
+    #[arg(long = "null", value_name = "TEXT")]
+    pub(crate) nulls: Vec<String>,
+    #[command(flatten)]
+    pub(crate) machine: MachineArgs,
+}
+
+#[derive(Args, Debug)]
+#[command(after_help = "Examples:\n  kiln completions bash > ~/.local/share/bash-completion/completions/kiln\n  \
+    kiln completions fish > ~/.config/fish/completions/kiln.fish")]
+pub(crate) struct CompletionsArgs {
+    /// The shell
+    #[arg(value_enum)]
+    pub(crate) shell: clap_complete::Shell,
+}
+
+#[derive(Args, Debug)]
+#[command(after_help = "Examples:\n  kiln man > kiln.1\n  kiln man run | man -l -")]
+pub(crate) struct ManArgs {
+    /// The page of this command instead of the program's
+    pub(crate) command: Option<String>,
+}
+
+/// What `kiln asm` prints.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Emit {
+    /// Address, bytes, instruction, and the part of the formula that it comes from
+    Asm,
+    /// The bytes in hexadecimal
+    Hex,
+    /// The bytes
+    Raw,
+    /// The operations after all simplification
+    Ir,
+    /// The syntax tree
+    Ast,
+    /// Syntax tree, operations and machine code
+    All,
+}
+
+/// Declares a value enum whose variants are those of a type of the library.
+macro_rules! named {
+    ($(#[$doc:meta])* $name:ident -> $target:ident { $($(#[$mark:meta])* $variant:ident),* }) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, ValueEnum)]
+        pub(crate) enum $name { $($(#[$mark])* $variant),* }
+        impl From<$name> for $target {
+            fn from(name: $name) -> $target {
+                match name { $($name::$variant => $target::$variant),* }
+            }
+        }
+    };
+}
+named!(
+    /// Names of the types.
+    #[derive(Default)]
+    TypeName -> Type { #[default] F64, F32, I64, I32, Bool }
+);
+named!(
+    /// Names of the levels.
+    LevelName -> Level { V1, V2, V3, V4 }
+);
+
+/// Names of the machineries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, ValueEnum)]
+pub(crate) enum EngineName {
+    /// Machine code
+    Jit,
+    /// The reference interpreter
+    Interp,
+}
+
+impl From<EngineName> for EngineKind {
+    fn from(name: EngineName) -> EngineKind {
+        match name {
+            EngineName::Jit => EngineKind::Jit,
+            EngineName::Interp => EngineKind::Interpreter,
+        }
+    }
+}
+
+impl MachineArgs {
+    /// The engine for these options.
+    pub(crate) fn build(&self, default_type: Type) -> Result<Engine, Error> {
+        let mut options = Options::default();
+        options.default_type = Some(default_type);
+        options.engine = self.engine.map(Into::into);
+        options.level = self.level.map(Into::into);
+        options.fast = self.fast;
+        options.checked = self.checked;
+        Engine::with_options(options)
+    }
+}
+
+impl FormulaArgs {
+    /// The engine for these options.
+    pub(crate) fn build(&self) -> Result<Engine, Error> {
+        self.machine.build(self.ty.into())
+    }
+
+    /// The formula with the declared inputs, if they are declared.
+    pub(crate) fn declare<'a>(&self, formula: Formula<'a>) -> Formula<'a> {
+        match &self.params {
+            Some(list) => formula.params(list),
+            None => formula,
+        }
+    }
+}
+
+const MAIN_EXAMPLES: &str = "\
+Examples:
+  kiln eval '(x + 5) * 3' x=4
+  kiln run airports.csv --where 'latitude > 60' --let 'northness = sin(deg2rad(latitude))'
+  kiln explain 'a*x^2 + b*x + c'
+  kiln functions atan2
+
+Exit codes: 0 success, 1 wrong formula or input, 2 wrong command line.";
+
+const EVAL_EXAMPLES: &str = "\
+Examples:
+  kiln eval '(x + 5) * 3' x=4                    27
+  kiln eval --type i32 '7 // 2 + n' n=0xff       258
+  kiln eval --params 'x, n: i32' 'x^n' x=2 n=10  1024
+  kiln eval --bits '0.1 + 0.2'                   bits:3fd3333333333334
+  kiln eval 'x > 0 and flag' x=1 flag=true       true
+  kiln eval --file long-formula.txt x=1.5
+
+Each line that --json-lines reads is a request and gives one line of answer:
+  {\"id\":1,\"formula\":\"x/y\",\"type\":\"f64\",\"params\":[\"x\",\"y\"],\"inputs\":{\"x\":\"1.5\",\"y\":\"bits:4008000000000000\"}}
+  {\"id\":1,\"type\":\"f64\",\"value\":\"0.5\",\"bits\":\"3fe0000000000000\"}
+`formula_b64` gives the formula as base64; `type`, `engine`, `level`, `fast` and `checked` are optional and
+otherwise as on the command line. What is wrong is answered too, and the next line is read:
+  {\"id\":2,\"error\":{\"code\":\"unknown-function\",\"message\":\"...\",\"span\":[0,3],\"help\":\"...\"}}";
+
+const ASM_EXAMPLES: &str = "\
+Examples:
+  kiln asm '(x + 5) * 3' --type i32
+  kiln asm --level v1 --emit hex 'hypot(x, y)'
+  kiln asm --emit raw 'x*x' > square.bin";
+
+const EXPLAIN_EXAMPLES: &str = "\
+Examples:
+  kiln explain 'a*x^2 + b*x + c'
+  kiln explain --type i32 'x * 8 // 4'";
+
+const FUNCTIONS_EXAMPLES: &str = "\
+Examples:
+  kiln functions
+  kiln functions arctan2";
+
+const REPL_EXAMPLES: &str = "\
+Examples:
+  kiln repl
+  printf 'let r = 2\\npi * r^2\\n' | kiln repl";
+
+const RUN_EXAMPLES: &str = "\
+Examples:
+  kiln run people.csv --let 'bmi = weight / height^2' -o with-bmi.csv
+  kiln run people.csv --where 'age >= 18 and height > 1.5' --select name,age
+  kiln run data.tsv --let 'ratio = `net income` / revenue' --null NA --type id=text
+  kiln run - --let 'y = 2*x' < in.csv | head
+
+Column types are found by reading the file once before; of standard input, by reading its first rows. Columns
+that no formula uses are never interpreted. An empty cell is a missing value: a formula that uses it gives an
+empty cell. Names that are not plain words stand in back-ticks. --where may use columns of the file, and new
+columns made by --let.";

@@ -1,0 +1,76 @@
+//! `kiln explain`: every stage between a formula and its machine code, to be read.
+//!
+//! Owns the order and the headings of the stages. The one idea: each stage says in half a line what it did, so that the
+//! page can be read by someone who has never seen a compiler.
+
+use crate::args::ExplainArgs;
+use crate::asm::{hex, inspect, listing, one_line};
+use crate::eval::formula_bytes;
+use crate::report::{Failure, Ink, Printer};
+use kiln::Inspection;
+use std::io;
+
+/// Runs the command.
+pub(crate) fn explain(args: &ExplainArgs, printer: &Printer, out: &mut dyn io::Write) -> Result<(), Failure> {
+    let formula = formula_bytes(&args.formula)?;
+    let inspection = inspect(&args.formula_args, &formula, printer)?;
+    write(&inspection, printer, out)
+}
+
+/// Writes all stages.
+pub(crate) fn write(inspection: &Inspection, printer: &Printer, out: &mut dyn io::Write) -> Result<(), Failure> {
+    let stages: [(&str, String, String); 6] = [
+        ("source", "the formula as it is read".to_owned(), inspection.canonical.clone()),
+        ("syntax tree", "what belongs together".to_owned(), inspection.ast.clone()),
+        ("operations", "one a line, as written".to_owned(), inspection.ir_unoptimised.clone()),
+        ("simplified", rules(inspection), simplified(inspection)),
+        ("machine code", summary(inspection), listing(inspection, printer)),
+        ("bytes", format!("{} bytes", inspection.bytes.len()), lines_of_bytes(&inspection.bytes)),
+    ];
+    for (n, (name, note, text)) in stages.iter().enumerate() {
+        let heading = printer.ink(Ink::Heading, &format!("{}. {name}", n + 1));
+        writeln!(out, "{heading}  {}", printer.ink(Ink::Faint, note))?;
+        for line in text.trim_end().lines() {
+            writeln!(out, "   {line}")?;
+        }
+        writeln!(out)?;
+    }
+    if !inspection.stages.is_empty() {
+        let total: std::time::Duration = inspection.stages.iter().map(|(_, time)| *time).sum();
+        let each = inspection.stages.iter().map(|(name, time)| format!("{name} {time:.1?}"));
+        let line = format!("{total:.1?} in all: {}", each.collect::<Vec<_>>().join(", "));
+        writeln!(out, "{}  {line}", printer.ink(Ink::Heading, "time"))?;
+    }
+    Ok(())
+}
+
+fn rules(inspection: &Inspection) -> String {
+    match inspection.rules.len() {
+        0 => "no rule applied".to_owned(),
+        1 => "one rule applied".to_owned(),
+        n => format!("{n} rules applied"),
+    }
+}
+
+fn simplified(inspection: &Inspection) -> String {
+    let mut text = String::new();
+    for fired in &inspection.rules {
+        let part = one_line(fired.span.text(&inspection.source));
+        text += &format!("rule {}: `{part}` becomes {}\n", fired.rule, fired.result);
+    }
+    if !text.is_empty() {
+        text.push('\n');
+    }
+    text + &inspection.ir
+}
+
+fn summary(inspection: &Inspection) -> String {
+    let inputs = inspection.params.iter().map(|param| format!("{}: {}", param.name, param.ty)).collect::<Vec<_>>();
+    format!("({}) -> {}, x86-64 {}", inputs.join(", "), inspection.result_type, inspection.level.name())
+}
+
+fn lines_of_bytes(bytes: &[u8]) -> String {
+    const WIDTH: usize = 16;
+    let lines = bytes.chunks(WIDTH).enumerate().map(|(n, line)| format!("{:04x}  {}", n * WIDTH, hex(line, " ")));
+    lines.collect::<Vec<_>>().join("\n")
+}

@@ -1,0 +1,378 @@
+//! The formulas of a run, compiled, and the order in which a row goes through them.
+//!
+//! Owns the slots: one for each column of the file, then one for each `--let`. The one idea: a cell is read when the
+//! first formula that is reached wants it, and once; a formula with a missing argument is not called, its result is
+//! missing. The filter goes first, with those new columns that it uses, so rows that are dropped cost nothing more.
+//!
+//! A name in a `--let` is the nearest earlier `--let` of that name, else a column. In `--where` columns go first.
+
+use super::Header;
+use super::types::{self, Column, Kind, Nulls};
+use crate::args::RunArgs;
+use crate::eval::{clean, run_failure};
+use crate::report::{Failure, Printer};
+use csv::ByteRecord;
+use kiln::{Diagnostic, Engine, Function, Span, Type, Value};
+use std::collections::HashMap;
+
+/// A `--let` as it was given.
+pub(crate) struct Request {
+    name: String,
+    formula: String,
+}
+
+/// Where a cell of the output comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Target {
+    /// As it came, from this column.
+    Column(usize),
+    /// The value in this slot.
+    Slot(usize),
+}
+
+/// A compiled formula and the slots of its arguments.
+struct Step {
+    origin: String,
+    function: Function,
+    arguments: Vec<usize>,
+    target: usize,
+}
+
+/// All formulas of a run.
+pub(crate) struct Plan {
+    names: Vec<String>,
+    columns: Vec<Column>,
+    filter: Option<Step>,
+    /// The new columns, in the order in which they are computed; the first `early` of them are what the filter uses.
+    steps: Vec<Step>,
+    early: usize,
+    values: Vec<Option<Value>>,
+    loaded: Vec<bool>,
+    arguments: Vec<Value>,
+}
+
+/// Reads the `--let` options.
+pub(crate) fn requests(args: &RunArgs) -> Result<Vec<Request>, Failure> {
+    let mut requests: Vec<Request> = Vec::new();
+    for option in &args.lets {
+        let wrong = || {
+            let failure = Failure::usage(format!("--let '{}' is not of the form NAME = FORMULA", clean(option)));
+            failure.help("for instance --let 'bmi = weight / height^2'")
+        };
+        let text = option.trim_start();
+        let (name, formula) = match text.strip_prefix('`') {
+            Some(ticked) => {
+                let (name, rest) = ticked.split_once('`').ok_or_else(wrong)?;
+                (name, rest.trim_start().strip_prefix('=').ok_or_else(wrong)?)
+            }
+            None => text.split_once('=').ok_or_else(wrong)?,
+        };
+        let name = name.trim();
+        let plain = text.starts_with('`') || is_word(name);
+        if name.is_empty() || formula.starts_with('=') {
+            return Err(wrong());
+        }
+        if !plain {
+            let help = format!("names that are not plain words stand in back-ticks: `{}` = ...", clean(name));
+            return Err(wrong().help(help));
+        }
+        if requests.iter().any(|request| request.name == name) {
+            return Err(Failure::usage(format!("two --let options define `{}`", clean(name))));
+        }
+        requests.push(Request { name: name.to_owned(), formula: formula.trim().to_owned() });
+    }
+    Ok(requests)
+}
+
+fn is_word(name: &str) -> bool {
+    !name.starts_with(|c: char| c.is_numeric()) && name.chars().all(is_word_part)
+}
+
+fn is_word_part(c: char) -> bool {
+    c.is_alphanumeric() || c == '_'
+}
+
+/// Where `formula` uses `name` as a word of its own that is not called, or in back-ticks.
+fn mention(formula: &str, name: &str) -> Option<Span> {
+    let span = |start: usize, len: usize| Span::new(start as u32, (start + len) as u32);
+    let ticked = format!("`{name}`");
+    if let Some(at) = formula.find(&ticked) {
+        return Some(span(at, ticked.len()));
+    }
+    let word = |(at, _): &(usize, &str)| {
+        let before = formula[..*at].chars().next_back();
+        let after = &formula[at + name.len()..];
+        !before.is_some_and(is_word_part)
+            && !after.chars().next().is_some_and(is_word_part)
+            && !after.trim_start().starts_with('(')
+    };
+    let found = if name.is_empty() { None } else { formula.match_indices(name).find(word) };
+    found.map(|(at, _)| span(at, name.len()))
+}
+
+/// The columns that formulas may use: those whose names stand in them. Other spellings of a name with letters beyond
+/// ASCII can mean the same, so such columns always count.
+pub(crate) fn candidates(
+    header: &Header,
+    requests: &[Request],
+    filter: Option<&str>,
+    overrides: &HashMap<usize, Kind>,
+) -> Vec<usize> {
+    let formulas = || requests.iter().map(|request| request.formula.as_str()).chain(filter);
+    let used = |name: &str| !name.is_empty() && formulas().any(|formula| !name.is_ascii() || formula.contains(name));
+    let columns = 0..header.names.len();
+    columns.filter(|column| !overrides.contains_key(column) && used(&header.names[*column])).collect()
+}
+
+/// The names that a formula can use, while the plan is made.
+struct Scope<'a> {
+    header: &'a Header,
+    columns: &'a [Column],
+    /// Names, slots and types of new columns so far.
+    lets: Vec<(&'a str, usize, Type)>,
+    /// In the filter, columns of the file go before new ones.
+    columns_first: bool,
+}
+
+impl Scope<'_> {
+    /// The slot and type that a name means.
+    fn find(&self, name: &str) -> Option<(usize, Type)> {
+        let new = self.lets.iter().find(|(known, ..)| *known == name).map(|&(_, slot, ty)| (slot, ty));
+        let column = self.header.find(name).and_then(|column| match self.columns[column].kind {
+            Kind::Value(ty) => Some((column, ty)),
+            Kind::Text { .. } | Kind::Ignored => None,
+        });
+        if self.columns_first { column.or(new) } else { new.or(column) }
+    }
+
+    /// Compiles a formula over these names.
+    fn compile(&self, engine: &Engine, origin: &str, text: &str) -> Result<(Function, Vec<usize>), Failure> {
+        let names = self.header.names.iter().map(String::as_str).filter(|name| !name.is_empty());
+        let names = names.chain(self.lets.iter().map(|(name, ..)| *name).filter(|n| self.header.find(n).is_none()));
+        let formula = names.fold(engine.formula(text), |formula, name| match self.find(name) {
+            Some((_, ty)) => formula.known(name, ty),
+            None => formula,
+        });
+        let function = formula.compile().map_err(|error| {
+            let text_column = self.header.names.iter().find(|n| self.find(n).is_none() && mention(text, n).is_some());
+            match text_column {
+                Some(name) => self.unknown(origin, text, name),
+                None => Failure::Formula { origin: Some(origin.to_owned()), error },
+            }
+        })?;
+        let mut arguments = Vec::new();
+        for param in function.params() {
+            let (slot, ty) = self.find(&param.name).ok_or_else(|| self.unknown(origin, text, &param.name))?;
+            if ty != param.ty {
+                let name = clean(&param.name);
+                let message = format!("`{name}` is declared as {}, but the column is {ty}", param.ty);
+                let place = mention(text, &param.name).unwrap_or_default();
+                let diagnostic = Diagnostic::error("type", place, message);
+                let diagnostic = diagnostic.help(format!("--type '{name}={}' reads it so", param.ty));
+                return Err(Failure::diagnostic(origin, text, diagnostic));
+            }
+            arguments.push(slot);
+        }
+        Ok((function, arguments))
+    }
+
+    /// The error that a name means nothing that formulas can compute with.
+    fn unknown(&self, origin: &str, text: &str, name: &str) -> Failure {
+        let place = mention(text, name).unwrap_or_default();
+        let shown = clean(name);
+        let diagnostic = match self.header.find(name).map(|column| &self.columns[column].kind) {
+            Some(Kind::Text { line, cell }) => {
+                let message = format!("the column `{shown}` is text, and formulas compute with numbers and bools");
+                let cell = clean(cell);
+                Diagnostic::error("type", place, message)
+                    .help(format!("line {line} has `{cell}`; if that means a missing value: --null '{cell}'"))
+            }
+            Some(_) => {
+                let message = format!("the column `{shown}` is read as text, as --type says");
+                Diagnostic::error("type", place, message)
+            }
+            None => {
+                let near = self.header.suggestion(name);
+                let near = match crate::report::similar(name, self.lets.iter().map(|(known, ..)| *known)) {
+                    Some(new) => format!("did you mean `{}`?", clean(new)),
+                    None => near,
+                };
+                Diagnostic::error("unknown-name", place, format!("there is no column `{shown}`")).help(near)
+            }
+        };
+        Failure::diagnostic(origin, text, diagnostic)
+    }
+}
+
+impl Plan {
+    /// Compiles all formulas.
+    pub(crate) fn compile(
+        engine: &Engine,
+        requests: &[Request],
+        filter: Option<&str>,
+        header: &Header,
+        columns: Vec<Column>,
+        printer: &Printer,
+    ) -> Result<Plan, Failure> {
+        let mut scope = Scope { header, columns: &columns, lets: Vec::new(), columns_first: false };
+        let mut steps = Vec::new();
+        for (n, request) in requests.iter().enumerate() {
+            let target = header.names.len() + n;
+            let origin = format!("--let {}", clean(&request.name));
+            let (function, arguments) = scope.compile(engine, &origin, &request.formula)?;
+            printer.warnings(Some(&origin), &request.formula, function.warnings());
+            scope.lets.push((&request.name, target, function.result_type()));
+            steps.push(Step { origin, function, arguments, target });
+        }
+        scope.columns_first = true;
+        let filter = match filter {
+            Some(text) => {
+                let origin = "--where".to_owned();
+                let (function, arguments) = scope.compile(engine, &origin, text)?;
+                printer.warnings(Some(&origin), text, function.warnings());
+                if function.result_type() != Type::Bool {
+                    let whole = Span::new(0, text.len() as u32);
+                    let message = format!("the filter gives {}, not true or false", function.result_type());
+                    let diagnostic = Diagnostic::error("type", whole, message).help("compare it: `... > 0`");
+                    return Err(Failure::diagnostic(origin, text, diagnostic));
+                }
+                Some(Step { origin, function, arguments, target: usize::MAX })
+            }
+            None => None,
+        };
+        let (steps, early) = filter_first(steps, filter.as_ref());
+        let names: Vec<String> =
+            header.names.iter().cloned().chain(requests.iter().map(|request| request.name.clone())).collect();
+        let slots = names.len();
+        let (values, loaded, arguments) = (vec![None; slots], vec![false; slots], Vec::new());
+        Ok(Plan { names, columns, filter, steps, early, values, loaded, arguments })
+    }
+
+    /// The slot of the new column of this name.
+    pub(crate) fn replacement(&self, name: &str) -> Option<usize> {
+        (self.columns.len()..self.names.len()).find(|&slot| self.names[slot] == name)
+    }
+
+    /// The slots of new columns that replace none.
+    pub(crate) fn added<'a>(&'a self, header: &'a Header) -> impl Iterator<Item = usize> + 'a {
+        (self.columns.len()..self.names.len()).filter(|&slot| header.find(&self.names[slot]).is_none())
+    }
+
+    /// The name of a slot.
+    pub(crate) fn name(&self, slot: usize) -> &str {
+        &self.names[slot]
+    }
+
+    /// The value in a slot, for the row that was computed last.
+    pub(crate) fn value(&self, slot: usize) -> Option<Value> {
+        self.values[slot]
+    }
+
+    /// Computes a row; `false` if the filter drops it.
+    pub(crate) fn row(&mut self, file: &str, record: &ByteRecord, line: u64, nulls: &Nulls) -> Result<bool, Failure> {
+        self.loaded.fill(false);
+        let place = Place { file, record, line, nulls };
+        let cells = &mut Cells {
+            columns: &self.columns,
+            names: &self.names,
+            values: &mut self.values,
+            loaded: &mut self.loaded,
+            arguments: &mut self.arguments,
+        };
+        for step in &self.steps[..self.early] {
+            cells.values[step.target] = cells.run(step, &place)?;
+        }
+        if let Some(filter) = &self.filter
+            && !matches!(cells.run(filter, &place)?, Some(Value::Bool(true)))
+        {
+            return Ok(false);
+        }
+        for step in &self.steps[self.early..] {
+            cells.values[step.target] = cells.run(step, &place)?;
+        }
+        Ok(true)
+    }
+}
+
+/// Moves what the filter uses to the front, otherwise keeping the order.
+fn filter_first(steps: Vec<Step>, filter: Option<&Step>) -> (Vec<Step>, usize) {
+    let mut wanted: Vec<usize> = filter.map(|step| step.arguments.clone()).unwrap_or_default();
+    for step in steps.iter().rev() {
+        if wanted.contains(&step.target) {
+            wanted.extend_from_slice(&step.arguments);
+        }
+    }
+    let (mut first, rest): (Vec<Step>, Vec<Step>) = steps.into_iter().partition(|step| wanted.contains(&step.target));
+    let early = first.len();
+    first.extend(rest);
+    (first, early)
+}
+
+/// The row at hand.
+struct Place<'a> {
+    file: &'a str,
+    record: &'a ByteRecord,
+    line: u64,
+    nulls: &'a Nulls<'a>,
+}
+
+/// The slots of the row at hand.
+struct Cells<'a> {
+    columns: &'a [Column],
+    names: &'a [String],
+    values: &'a mut [Option<Value>],
+    loaded: &'a mut [bool],
+    arguments: &'a mut Vec<Value>,
+}
+
+impl Cells<'_> {
+    /// Runs a step; nothing if an argument is missing.
+    fn run(&mut self, step: &Step, place: &Place) -> Result<Option<Value>, Failure> {
+        self.arguments.clear();
+        for &slot in &step.arguments {
+            if slot < self.columns.len() && !self.loaded[slot] {
+                self.values[slot] = self.load(slot, place)?;
+                self.loaded[slot] = true;
+            }
+            match self.values[slot] {
+                Some(value) => self.arguments.push(value),
+                None => return Ok(None),
+            }
+        }
+        match step.function.call(self.arguments) {
+            Ok(value) => Ok(Some(value)),
+            Err(error) => {
+                let origin = format!("{} at {}, line {}", step.origin, place.file, place.line);
+                Err(run_failure(&step.function, &error, Some(&origin)))
+            }
+        }
+    }
+
+    /// Reads a cell.
+    fn load(&self, column: usize, place: &Place) -> Result<Option<Value>, Failure> {
+        let Kind::Value(ty) = self.columns[column].kind else { return Ok(None) };
+        let cell = types::text(&place.record[column]);
+        types::read(cell, ty, place.nulls).map_err(|end| {
+            let name = clean(&self.names[column]);
+            let message = format!("{}, line {}, column `{name}`: `{}` {end}", place.file, place.line, clean(cell));
+            let failure = Failure::input(message);
+            if self.columns[column].guessed {
+                return failure.help(format!("{ty} is what the first rows were; for instance --type '{name}=f64'"));
+            }
+            failure.help(format!("if it means a missing value: --null '{}'", clean(cell)))
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn mentions_are_whole_words() {
+        assert_eq!(mention("max(x1, x)", "x"), Some(Span::new(8, 9)));
+        assert_eq!(mention("max(1, 2)", "max"), None);
+        assert_eq!(mention("2 * `a b`", "a b"), Some(Span::new(4, 9)));
+        assert_eq!(mention("x", ""), None);
+    }
+}

@@ -1,0 +1,792 @@
+//! The allocation checker: runs a function's instructions on symbols and says where one reads what is not there.
+//!
+//! Every register, stack word and result slot holds a *symbol*: the value of a node, the bits of a constant, what a
+//! register held on entry, or something made by the instructions of the node at hand. The instructions are followed
+//! forward; what each reads, writes and moves is asked of the instruction itself ([`Roles`]), never of the walk that
+//! chose it. The walk's [`Note`]s say only which instructions belong to which node, which values a node means to read,
+//! and where it leaves its own. At a label the states of all jumps to it are merged: what differs is unknown. Code has
+//! no backward jumps, so one pass is enough; blocks at the end of the code are followed from each jump to them.
+//!
+//! An adder of a new kind of [`Note`] says here what it claims. An adder of a new way to move values says in
+//! `isa::*::effects` that it does, else the checker takes the move for an operation. The checker does not know what
+//! an operation computes, nor which operand belongs in which place: the comparison with the interpreter does.
+
+#![forbid(unsafe_code)]
+
+use super::walk::{Hidden, Note, Walk};
+use super::{Inst, Label, MInst, Mem, Reg};
+use crate::ir::{Func, Node, Ref};
+use crate::ops::Op;
+use crate::types::Type;
+use std::collections::{BTreeMap, HashMap};
+
+/// What one instruction does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Effect {
+    /// Registers whose contents matter, by [`Reg::index`]; without those that form an address.
+    pub(crate) reads: u128,
+    pub(crate) writes: u128,
+    /// Registers that form the address of memory that is read or written.
+    pub(crate) address: u128,
+    pub(crate) reads_flags: bool,
+    pub(crate) writes_flags: bool,
+    pub(crate) memory: Option<MemoryUse>,
+    pub(crate) action: Action,
+}
+
+/// Memory that an instruction reads or writes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct MemoryUse {
+    pub(crate) read: bool,
+    pub(crate) written: bool,
+    pub(crate) base: Reg,
+    pub(crate) bytes: i32,
+}
+
+/// The kinds of instruction whose effect on symbols is more than "reads, and writes something new".
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Action {
+    /// Computes.
+    Other,
+    /// Copies the low bytes of a register.
+    Copy { to: Reg, from: Reg, bytes: i32, zero_extends: bool },
+    /// Loads from memory.
+    Load { to: Reg, bytes: i32, zero_extends: bool },
+    /// Stores to memory.
+    Store { from: Reg, bytes: i32 },
+    /// Stores an immediate.
+    StoreImm,
+    /// Puts these bits into a register.
+    Constant { to: Reg, bits: u64 },
+    /// Exchanges two registers.
+    Exchange { a: Reg, b: Reg },
+    /// Writes memory without changing it, so that its page exists.
+    Touch,
+    /// Pushes a register.
+    Push { from: Reg },
+    /// Pops a register.
+    Pop { to: Reg },
+    /// Changes the stack pointer.
+    MoveStack { by: i32 },
+    /// Calls what the memory operand points to.
+    Call,
+    /// Returns.
+    Return,
+    /// Goes to a label, always or on a condition.
+    Jump { to: Label, always: bool },
+}
+
+/// What the checker must know of an instruction set.
+pub(crate) struct Roles {
+    /// What an instruction, which is no pseudo instruction, does.
+    pub(crate) describe: fn(&MInst) -> Effect,
+    /// Do these instructions begin with an exchange of two registers by three of them?
+    #[allow(clippy::type_complexity, reason = "three instructions in, two registers out")]
+    pub(crate) exchange: fn([Option<&MInst>; 3]) -> Option<(Reg, Reg)>,
+    pub(crate) stack: Reg,
+    /// Where calls find the address of their arguments, their data, and the context.
+    pub(crate) call_arguments: [Reg; 3],
+    pub(crate) call_results: [Reg; 2],
+    /// Where a status or an integer result is returned.
+    pub(crate) status: Reg,
+    /// What the distance of the stack pointer from its value on entry must be modulo 16 at a call.
+    pub(crate) call_depth: i32,
+    /// A frame of so many bytes or more is touched at every multiple of them.
+    pub(crate) page: i32,
+}
+
+/// How a function is entered and left.
+pub(crate) struct Contract {
+    /// What registers hold on entry; a raw bool has only its lowest byte.
+    pub(crate) registers: Vec<(Reg, Ref)>,
+    /// What the caller's frame holds, by distance from the stack pointer on entry.
+    pub(crate) stack: Vec<(i32, Ref)>,
+    /// Do bools on entry have only their lowest byte?
+    pub(crate) raw_bools: bool,
+    /// Registers that must be given back as they were, by class.
+    pub(crate) saved: [u32; 2],
+    /// How many bytes of such a vector register count.
+    pub(crate) saved_vector_bytes: i32,
+    /// Where the first result is returned; none: all are stored behind [`Hidden::Out`].
+    pub(crate) result: Option<Reg>,
+}
+
+#[cfg(test)]
+#[path = "check_tests.rs"]
+mod tests;
+
+/// Registers that are followed: the general-purpose, vector and mask files.
+const FILES: usize = 96;
+
+/// The set that holds this register, or nothing for [`Reg::NONE`].
+pub(crate) fn set_of(reg: Reg) -> u128 {
+    if reg.is_some() { 1 << reg.index() } else { 0 }
+}
+
+/// What a place holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Symbol {
+    Unknown,
+    /// Something that the instructions of this group made.
+    Temp(u32),
+    Value(Ref),
+    /// A bool of which only the lowest byte is right.
+    Raw(Ref),
+    Bits(u64),
+    /// What the register with this index held on entry.
+    Saved(u8),
+    /// The address at the bottom of the frame.
+    Stack,
+}
+
+/// A register's symbol, and the group in which it was written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Held {
+    symbol: Symbol,
+    group: u32,
+}
+
+const NOTHING: Held = Held { symbol: Symbol::Unknown, group: u32::MAX };
+/// No group: the flags mean nothing.
+const NO_GROUP: u32 = u32::MAX;
+/// What a fallible evaluation writes to its context: the node and the kind of error.
+const CONTEXT_WRITTEN: u8 = 3;
+
+/// What is known at a place of the code.
+#[derive(Clone)]
+struct State {
+    registers: [Held; FILES],
+    /// Stack by distance from the stack pointer on entry: symbol and bytes.
+    stack: BTreeMap<i32, (Symbol, i32)>,
+    depth: i32,
+    /// The group that wrote the flags.
+    flags: u32,
+    results: Vec<Symbol>,
+    context: u8,
+    /// The lowest place that was touched ahead of the stack pointer.
+    touched: i32,
+}
+
+/// The instructions of one node, or between nodes.
+struct Group {
+    node: Ref,
+    uses: Vec<(Ref, bool)>,
+}
+
+struct Checker<'a> {
+    func: &'a Func,
+    walk: &'a Walk,
+    roles: &'a Roles,
+    contract: &'a Contract,
+    groups: Vec<Group>,
+    group: u32,
+    /// The `Param` node of each input.
+    params: Vec<Ref>,
+    /// States of jumps to labels that are still to come.
+    pending: HashMap<u32, State>,
+    bound: Vec<bool>,
+    /// Where the blocks at the end of the code begin.
+    blocks: HashMap<u32, usize>,
+    /// What values are called after an empty second arm, by the label behind it.
+    renames: HashMap<u32, Vec<Note>>,
+}
+
+/// Is the code of `walk`, which was made of `func` with `recording`, right? If not, why not.
+pub(crate) fn check(walk: &Walk, func: &Func, roles: &Roles, contract: &Contract) -> Result<(), String> {
+    let mut checker = Checker::new(walk, func, roles, contract);
+    checker.run()
+}
+
+impl<'a> Checker<'a> {
+    fn new(walk: &'a Walk, func: &'a Func, roles: &'a Roles, contract: &'a Contract) -> Checker<'a> {
+        let mut params = vec![Ref::NONE; func.params.len()];
+        for (i, node) in func.nodes.iter().enumerate().filter(|(_, n)| n.op == Op::Param) {
+            params[node.a as usize] = Ref(i as u32);
+        }
+        let binds = walk.code.end.iter().enumerate().filter(|(_, inst)| inst.inst == Inst::BIND);
+        Checker {
+            func,
+            walk,
+            roles,
+            contract,
+            groups: Vec::new(),
+            group: 0,
+            params,
+            pending: HashMap::new(),
+            bound: vec![false; walk.code.labels as usize],
+            blocks: binds.map(|(at, inst)| (inst.imm as u32, at)).collect(),
+            renames: HashMap::new(),
+        }
+    }
+
+    fn run(&mut self) -> Result<(), String> {
+        let (events, starts) = self.sort_notes();
+        let mut state = Some(self.entry());
+        let body = &self.walk.code.body;
+        let mut at = body.len();
+        self.group = self.groups.len() as u32 - 1;
+        let mut skip = 0;
+        loop {
+            for note in events.get(&at).into_iter().flatten().rev() {
+                self.event(&mut state, note).map_err(|why| self.place(at, why))?;
+            }
+            // Groups end where the next one, which the walk met before, begins.
+            while self.group > 0 && starts[self.group as usize] >= at {
+                self.end_group(&mut state).map_err(|why| self.place(at, why))?;
+                self.group -= 1;
+            }
+            let Some(index) = at.checked_sub(1) else { break };
+            at = index;
+            if skip > 0 {
+                skip -= 1;
+                continue;
+            }
+            let later = |n: usize| index.checked_sub(n).and_then(|i| body.get(i));
+            if let (Some((a, b)), Some(state)) = ((self.roles.exchange)([later(0), later(1), later(2)]), &mut state) {
+                state.registers.swap(a.index(), b.index());
+                skip = 2;
+                continue;
+            }
+            self.step(&mut state, &body[index]).map_err(|why| self.place(index, why))?;
+        }
+        self.end_group(&mut state)?;
+        self.at_end(&mut state)?;
+        for inst in &self.walk.code.epilogue {
+            self.step(&mut state, inst).map_err(|why| format!("in the epilogue: {why}"))?;
+        }
+        match (state, self.pending.keys().next()) {
+            (Some(_), _) => Err("the code does not end with a return".into()),
+            (None, Some(label)) => Err(format!("a jump goes to label {label}, which is not bound after it")),
+            (None, None) => Ok(()),
+        }
+    }
+
+    fn place(&self, at: usize, why: String) -> String {
+        let node = self.groups[self.group as usize].node;
+        let what = self.func.nodes.get(node.index()).map_or("no node", |n| n.op.row().text);
+        format!("at instruction {at} from the end, in %{} ({what}): {why}", node.0 as i32)
+    }
+
+    /// Notes by place, in the order of their recording, and the place where each group begins, seen from behind.
+    fn sort_notes(&mut self) -> (HashMap<usize, Vec<Note>>, Vec<usize>) {
+        let mut events: HashMap<usize, Vec<Note>> = HashMap::new();
+        self.groups.push(Group { node: Ref::NONE, uses: Vec::new() });
+        let mut starts = vec![0];
+        for note in &self.walk.notes {
+            let (node, at) = match *note {
+                Note::Node { r, at } => (r, at),
+                Note::Moves { at } => (Ref::NONE, at),
+                Note::Arm { at, joined, renames } => {
+                    if let (Some(label), Some(here)) = (joined, events.get_mut(&(at as usize))) {
+                        // The second arm is empty: its renames belong to the jump past the first one.
+                        let moved = here.split_off(here.len() - renames as usize);
+                        self.renames.insert(label.0, moved);
+                    }
+                    (Ref::NONE, at)
+                }
+                Note::Use { value, .. } | Note::UseSlot { value, .. } => {
+                    if let Some(group) = self.groups.last_mut() {
+                        group.uses.push((value, false));
+                    }
+                    continue;
+                }
+                Note::Def { at, .. } | Note::Move { at, .. } | Note::Store { at, .. } | Note::Rename { at, .. } => {
+                    events.entry(at as usize).or_default().push(*note);
+                    continue;
+                }
+            };
+            self.groups.push(Group { node, uses: Vec::new() });
+            starts.push(at as usize);
+        }
+        (events, starts)
+    }
+
+    fn entry(&self) -> State {
+        let mut state = State {
+            registers: [NOTHING; FILES],
+            stack: BTreeMap::new(),
+            depth: 0,
+            flags: NO_GROUP,
+            results: vec![Symbol::Unknown; self.func.results.len()],
+            context: 0,
+            touched: 0,
+        };
+        for (i, held) in state.registers.iter_mut().enumerate() {
+            if self.is_saved(i) {
+                held.symbol = Symbol::Saved(i as u8);
+            }
+        }
+        let symbol = |r: Ref| {
+            let raw = self.contract.raw_bools && self.func.nodes.get(r.index()).is_some_and(|n| n.ty == Type::Bool);
+            if raw { Symbol::Raw(r) } else { Symbol::Value(r) }
+        };
+        for &(reg, r) in &self.contract.registers {
+            state.registers[reg.index()].symbol = symbol(r);
+        }
+        for &(at, r) in &self.contract.stack {
+            state.stack.insert(at, (symbol(r), 8));
+        }
+        state.registers[self.roles.stack.index()].symbol = Symbol::Stack;
+        state
+    }
+
+    fn is_saved(&self, index: usize) -> bool {
+        index < 64 && self.contract.saved[index / 32] >> (index % 32) & 1 != 0
+    }
+
+    fn holds(&self, symbol: Symbol, r: Ref) -> bool {
+        match symbol {
+            Symbol::Value(value) => value == r,
+            Symbol::Bits(bits) => self.constant(r) == Some(bits),
+            _ => false,
+        }
+    }
+
+    fn constant(&self, r: Ref) -> Option<u64> {
+        self.func.nodes.get(r.index()).filter(|n| n.op == Op::Const).map(Node::const_bits)
+    }
+
+    fn hidden(&self, which: Hidden) -> Ref {
+        self.walk.hidden(self.func, which)
+    }
+
+    /// What is left of a symbol of which so many bytes are moved.
+    fn moved(&self, symbol: Symbol, bytes: i32, zero_extends: bool) -> Symbol {
+        let enough = match symbol {
+            Symbol::Unknown | Symbol::Temp(_) => true,
+            Symbol::Value(r) => bytes >= self.bytes_of(r),
+            Symbol::Bits(bits) => bytes >= 8 || bits >> (8 * bytes) == 0,
+            Symbol::Raw(r) if bytes == 1 && zero_extends => return Symbol::Value(r),
+            Symbol::Raw(_) => true,
+            Symbol::Saved(index) if index >= 32 => bytes >= self.contract.saved_vector_bytes,
+            Symbol::Saved(_) | Symbol::Stack => bytes >= 8,
+        };
+        if enough { symbol } else { Symbol::Unknown }
+    }
+
+    fn bytes_of(&self, r: Ref) -> i32 {
+        match self.func.nodes.get(r.index()).map(|n| n.ty) {
+            Some(Type::Bool) => 1,
+            Some(Type::I32 | Type::F32) => 4,
+            Some(Type::I64 | Type::F64) | None => 8,
+        }
+    }
+
+    /// The node at hand has read what `symbol` stands for.
+    fn read(&mut self, symbol: Symbol) -> bool {
+        let mut found = false;
+        for i in 0..self.groups[self.group as usize].uses.len() {
+            if self.holds(symbol, self.groups[self.group as usize].uses[i].0) {
+                self.groups[self.group as usize].uses[i].1 = true;
+                found = true;
+            }
+        }
+        found
+    }
+
+    /// A claim of the walk about this place.
+    fn event(&mut self, state: &mut Option<State>, note: &Note) -> Result<(), String> {
+        let Some(state) = state else { return Ok(()) };
+        match *note {
+            Note::Def { reg, .. } => {
+                let held = &mut state.registers[reg.index()];
+                if held.group != self.group {
+                    return Err(format!("the node does not write {reg:?}, where it is said to leave its value"));
+                }
+                let node = self.groups[self.group as usize].node;
+                held.symbol = self.constant(node).map_or(Symbol::Value(node), |_| held.symbol);
+                let symbol = held.symbol;
+                if !self.holds(symbol, node) {
+                    return Err(format!("{symbol:?} is not the constant"));
+                }
+            }
+            Note::Move { value, reg, .. } => {
+                let symbol = state.registers[reg.index()].symbol;
+                if !self.holds(symbol, value) {
+                    return Err(format!("{reg:?} holds {symbol:?} after it was given {value:?}"));
+                }
+            }
+            Note::Store { value, slot, .. } => {
+                let symbol = state.stack.get(&(state.depth + 8 * slot as i32)).map_or(Symbol::Unknown, |s| s.0);
+                if !self.holds(symbol, value) {
+                    return Err(format!("slot {slot} holds {symbol:?} after {value:?} was stored"));
+                }
+            }
+            Note::Rename { from, to, reg, .. } => {
+                let symbol = state.registers[reg.index()].symbol;
+                if !self.holds(symbol, from) {
+                    return Err(format!("{reg:?} holds {symbol:?} at the end of the arm, not {from:?}"));
+                }
+                state.registers[reg.index()].symbol = Symbol::Value(to);
+            }
+            Note::Node { .. } | Note::Moves { .. } | Note::Arm { .. } | Note::Use { .. } | Note::UseSlot { .. } => {}
+        }
+        Ok(())
+    }
+
+    fn end_group(&mut self, state: &mut Option<State>) -> Result<(), String> {
+        let Some(state) = state else { return Ok(()) };
+        state.flags = NO_GROUP;
+        match self.groups[self.group as usize].uses.iter().find(|u| !u.1) {
+            Some(&(value, _)) => Err(format!("the node wants {value:?} and no instruction reads it")),
+            None => Ok(()),
+        }
+    }
+
+    /// The main path has arrived at the end: are the results where they belong?
+    fn at_end(&mut self, state: &mut Option<State>) -> Result<(), String> {
+        let Some(state) = state else { return Err("the end is never reached".into()) };
+        self.check_results(state)
+    }
+
+    fn check_results(&self, state: &State) -> Result<(), String> {
+        if let (Some(reg), Some(&result)) = (self.contract.result, self.func.results.first()) {
+            let symbol = state.registers[reg.index()].symbol;
+            return ensure(self.holds(symbol, result), || format!("{reg:?} returns {symbol:?}, not {result:?}"));
+        }
+        for (i, &result) in self.func.results.iter().enumerate() {
+            ensure(self.holds(state.results[i], result), || format!("result {i} is {:?}", state.results[i]))?;
+        }
+        let status = state.registers[self.roles.status.index()].symbol;
+        ensure(status == Symbol::Bits(0), || format!("the status is {status:?}"))
+    }
+
+    fn step(&mut self, state: &mut Option<State>, inst: &MInst) -> Result<(), String> {
+        if inst.inst == Inst::BIND {
+            return self.bind(state, inst.imm as u32);
+        }
+        if inst.inst == Inst::ALIGN {
+            return Ok(());
+        }
+        let Some(now) = state else { return Ok(()) };
+        let effect = (self.roles.describe)(inst);
+        match effect.action {
+            Action::Jump { to, always } => {
+                self.read_flags(now, &effect)?;
+                let gone = if always { state.take() } else { Some(now.clone()) };
+                gone.map_or(Ok(()), |gone| self.jump(gone, to.0))
+            }
+            Action::Return => {
+                let result = self.leave(now);
+                *state = None;
+                result
+            }
+            _ => self.apply(now, inst, &effect),
+        }
+    }
+
+    fn bind(&mut self, state: &mut Option<State>, label: u32) -> Result<(), String> {
+        let known = self.bound.get_mut(label as usize).ok_or("a label that does not exist")?;
+        ensure(!std::mem::replace(known, true), || format!("label {label} is bound twice"))?;
+        if let Some(come) = self.pending.remove(&label) {
+            match state {
+                Some(state) => merge(state, &come, self.group)?,
+                None => *state = Some(come),
+            }
+        }
+        if let Some(state) = state {
+            state.flags = NO_GROUP;
+        }
+        Ok(())
+    }
+
+    /// Goes to a label that is still to come, or follows the block at the end of the code that it names.
+    fn jump(&mut self, state: State, label: u32) -> Result<(), String> {
+        if let Some(&block) = self.blocks.get(&label) {
+            let (outer, mut inner) = (self.group, Some(state));
+            // Nothing but moves and the report of an error stands there.
+            self.groups.push(Group { node: Ref::NONE, uses: Vec::new() });
+            self.group = self.groups.len() as u32 - 1;
+            for inst in &self.walk.code.end[block + 1..] {
+                self.step(&mut inner, inst).map_err(|why| format!("in the block of label {label}: {why}"))?;
+                if inner.is_none() {
+                    break;
+                }
+            }
+            self.group = outer;
+            return ensure(inner.is_none(), || format!("the block of label {label} does not end"));
+        }
+        ensure(!self.bound.get(label as usize).copied().unwrap_or(true), || format!("a jump back to label {label}"))?;
+        if Some(Label(label)) == self.walk.exit_label {
+            let status = state.registers[self.roles.status.index()].symbol;
+            let reported = status == Symbol::Bits(1) && state.context == CONTEXT_WRITTEN;
+            ensure(reported, || format!("left with status {status:?} and context {:b}", state.context))?;
+        }
+        let renames = self.renames.get(&label).cloned().unwrap_or_default();
+        let mut renamed = Some(state);
+        for note in renames.iter().rev() {
+            self.event(&mut renamed, note)?;
+        }
+        let Some(state) = renamed else { return Ok(()) };
+        match self.pending.get_mut(&label) {
+            Some(other) => merge(other, &state, self.group),
+            None => {
+                self.pending.insert(label, state);
+                Ok(())
+            }
+        }
+    }
+
+    fn read_flags(&self, state: &State, effect: &Effect) -> Result<(), String> {
+        ensure(!effect.reads_flags || state.flags == self.group, || "reads flags that its node has not set".into())
+    }
+
+    /// Everything that an instruction does but jump and return.
+    fn apply(&mut self, state: &mut State, inst: &MInst, effect: &Effect) -> Result<(), String> {
+        self.read_flags(state, effect)?;
+        let stack = set_of(self.roles.stack);
+        let transfer = matches!(
+            effect.action,
+            Action::Copy { .. } | Action::Store { .. } | Action::Exchange { .. } | Action::Push { .. } | Action::Touch
+        );
+        // What is cleared by an operation with itself is read in name only.
+        let constant = matches!(effect.action, Action::Constant { .. });
+        for reg in each(effect.reads & !stack) {
+            let held = state.registers[reg.index()];
+            let used = self.read(held.symbol);
+            let own = held.group == self.group || transfer || constant;
+            ensure(used || own, || format!("reads {reg:?}, which holds {:?}", held.symbol))?;
+        }
+        for reg in each(effect.address & !stack) {
+            let symbol = state.registers[reg.index()].symbol;
+            self.read(symbol);
+            let pointer = [Hidden::Args, Hidden::Out, Hidden::Context].iter().any(|&h| self.holds(symbol, self.hidden(h)));
+            ensure(pointer, || format!("an address is made of {reg:?}, which holds {symbol:?}"))?;
+        }
+        let loaded = match effect.memory {
+            Some(memory) if memory.read && effect.action != Action::Touch => self.load(state, inst, &memory, effect)?,
+            _ => Symbol::Temp(self.group),
+        };
+        match effect.action {
+            Action::MoveStack { by } => return self.move_stack(state, by),
+            Action::Touch => return self.touch(state, inst),
+            Action::Push { from } => {
+                self.move_stack(state, -8)?;
+                let symbol = state.registers[from.index()].symbol;
+                return write_stack(state, state.depth, 8, symbol);
+            }
+            Action::Pop { to } => {
+                let symbol = read_stack(state, state.depth, 8);
+                state.registers[to.index()] = Held { symbol, group: self.group };
+                return self.move_stack(state, 8);
+            }
+            Action::Exchange { a, b } => {
+                state.registers.swap(a.index(), b.index());
+                return Ok(());
+            }
+            Action::Call => self.call(state)?,
+            _ => {}
+        }
+        // Sources are read before anything is overwritten.
+        let copied = match effect.action {
+            Action::Copy { from, bytes, zero_extends, .. } => {
+                Some(self.moved(state.registers[from.index()].symbol, bytes, zero_extends))
+            }
+            Action::Load { bytes, zero_extends, .. } => Some(self.moved(loaded, bytes, zero_extends)),
+            Action::Constant { bits, .. } => Some(Symbol::Bits(bits)),
+            _ => None,
+        };
+        if let Some(memory) = effect.memory.filter(|m| m.written) {
+            let symbol = match effect.action {
+                Action::Store { from, bytes } => self.moved(state.registers[from.index()].symbol, bytes, false),
+                _ => Symbol::Unknown,
+            };
+            self.store(state, inst, &memory, symbol)?;
+        }
+        ensure(effect.writes & stack == 0 || effect.action == Action::Call, || "writes the stack pointer".into())?;
+        for reg in each(effect.writes & !stack) {
+            state.registers[reg.index()] = Held { symbol: Symbol::Temp(self.group), group: self.group };
+        }
+        if effect.action == Action::Call {
+            for reg in each(effect.writes & !stack) {
+                let result = self.roles.call_results.contains(&reg);
+                state.registers[reg.index()] = if result { state.registers[reg.index()] } else { NOTHING };
+            }
+        }
+        if let (Some(symbol), Action::Copy { to, .. } | Action::Load { to, .. } | Action::Constant { to, .. }) =
+            (copied, effect.action)
+        {
+            // A value of which too little is moved is a new one, if the node reads it.
+            let read = symbol == Symbol::Unknown && self.source_is_ours(state, effect, loaded);
+            let symbol = if read { Symbol::Temp(self.group) } else { symbol };
+            state.registers[to.index()] = Held { symbol, group: self.group };
+        }
+        if effect.writes_flags {
+            // What moves values sets the flags to nothing that anybody wants.
+            state.flags = if effect.action == Action::Other { self.group } else { NO_GROUP };
+        }
+        Ok(())
+    }
+
+    /// May the node at hand make something new of the source of this move?
+    fn source_is_ours(&mut self, state: &State, effect: &Effect, loaded: Symbol) -> bool {
+        match effect.action {
+            Action::Copy { from, .. } => {
+                let held = state.registers[from.index()];
+                self.read(held.symbol) || matches!(held.symbol, Symbol::Temp(g) if g == self.group)
+            }
+            Action::Load { .. } => self.read(loaded),
+            _ => false,
+        }
+    }
+
+    /// The symbol of memory that is read.
+    fn load(&mut self, state: &State, inst: &MInst, memory: &MemoryUse, effect: &Effect) -> Result<Symbol, String> {
+        let computes = !matches!(effect.action, Action::Load { .. });
+        match inst.mem() {
+            Mem::Pool => {
+                let pool = self.walk.code.pool.bytes();
+                let bytes = pool.get(inst.disp as usize..).and_then(|b| b.get(..memory.bytes as usize));
+                let bytes = bytes.ok_or("reads outside the constants")?;
+                let mut word = [0; 8];
+                let count = bytes.len().min(8);
+                word[..count].copy_from_slice(&bytes[..count]);
+                let symbol = Symbol::Bits(u64::from_le_bytes(word));
+                self.read(symbol);
+                Ok(symbol)
+            }
+            Mem::Label => Err("reads its own code".into()),
+            _ if memory.base == self.roles.stack => {
+                ensure(!inst.index.is_some(), || "an index into the frame".into())?;
+                let symbol = read_stack(state, state.depth + inst.disp, memory.bytes);
+                let used = self.read(symbol);
+                ensure(used || !computes, || format!("reads [stack+{}], which holds {symbol:?}", inst.disp))?;
+                Ok(symbol)
+            }
+            _ => {
+                let base = state.registers[memory.base.index()].symbol;
+                ensure(self.holds(base, self.hidden(Hidden::Args)), || "reads behind another pointer".into())?;
+                let word = usize::try_from(inst.disp / 8).ok().filter(|_| inst.disp % 8 == 0 && memory.bytes <= 8);
+                let param = word.and_then(|word| self.params.get(word)).copied();
+                ensure(!inst.index.is_some(), || "an index into the inputs".into())?;
+                param.map(Symbol::Value).ok_or_else(|| format!("reads input word at {}", inst.disp))
+            }
+        }
+    }
+
+    fn store(&mut self, state: &mut State, inst: &MInst, memory: &MemoryUse, symbol: Symbol) -> Result<(), String> {
+        ensure(!inst.index.is_some(), || "an index into the frame".into())?;
+        if memory.base == self.roles.stack {
+            return write_stack(state, state.depth + inst.disp, memory.bytes, symbol);
+        }
+        ensure(memory.base.is_some(), || "writes the constants".into())?;
+        let base = state.registers[memory.base.index()].symbol;
+        if self.holds(base, self.hidden(Hidden::Out)) {
+            let word = usize::try_from(inst.disp / 8).ok().filter(|_| inst.disp % 8 == 0 && memory.bytes <= 8);
+            let place = word.and_then(|word| state.results.get_mut(word));
+            *place.ok_or("writes outside the results")? = symbol;
+            return Ok(());
+        }
+        let report = self.holds(base, self.hidden(Hidden::Context)) && memory.bytes == 4;
+        ensure(report && matches!(inst.disp, 0 | 4), || format!("writes behind {base:?}"))?;
+        state.context |= 1 << (inst.disp / 4);
+        Ok(())
+    }
+
+    fn call(&mut self, state: &mut State) -> Result<(), String> {
+        let depth = state.depth.rem_euclid(16);
+        ensure(depth == self.roles.call_depth, || format!("a call with the stack pointer at {depth} modulo 16"))?;
+        let node = self.groups[self.group as usize].node;
+        let node = *self.func.nodes.get(node.index()).ok_or("a call between nodes")?;
+        let operands = node.operands();
+        let args = match node.op {
+            Op::Call | Op::CallPinned => self.func.call_args(&node),
+            _ => &operands[..node.op.arity()],
+        };
+        for (i, &arg) in args.iter().enumerate() {
+            let symbol = read_stack(state, state.depth + 8 * i as i32, self.bytes_of(arg));
+            ensure(self.holds(symbol, arg), || format!("argument {i} of the call is {symbol:?}, not {arg:?}"))?;
+        }
+        let [place, data, context] = self.roles.call_arguments.map(|reg| state.registers[reg.index()]);
+        ensure(place.symbol == Symbol::Stack, || "the call does not get the address of its arguments".into())?;
+        ensure(data.group == self.group, || "the call does not get its data".into())?;
+        let wanted = match self.walk.context_slot {
+            Some(_) => Symbol::Value(self.hidden(Hidden::Context)),
+            None => Symbol::Bits(0),
+        };
+        ensure(context.symbol == wanted, || "the call does not get the context".into())
+    }
+
+    fn move_stack(&mut self, state: &mut State, by: i32) -> Result<(), String> {
+        let from = state.depth;
+        state.depth += by;
+        ensure(state.depth <= 0, || "the stack pointer rises above the return address".into())?;
+        let pages = -by / self.roles.page * self.roles.page;
+        ensure(by > 0 || state.touched <= from - pages || pages == 0, || "the frame skips a page".into())?;
+        state.stack.retain(|&at, _| at >= state.depth || by < 0);
+        state.touched = state.depth;
+        Ok(())
+    }
+
+    fn touch(&mut self, state: &mut State, inst: &MInst) -> Result<(), String> {
+        let place = state.depth + inst.disp;
+        let near = place < state.touched && place >= state.touched - self.roles.page;
+        ensure(near && inst.regs[0] == self.roles.stack, || "a page is skipped".into())?;
+        state.touched = place;
+        Ok(())
+    }
+
+    fn leave(&self, state: &State) -> Result<(), String> {
+        ensure(state.depth == 0, || format!("returns with the stack pointer off by {}", state.depth))?;
+        for i in (0..FILES).filter(|&i| self.is_saved(i)) {
+            let symbol = state.registers[i].symbol;
+            ensure(symbol == Symbol::Saved(i as u8), || format!("returns with {symbol:?} in register {i}"))?;
+        }
+        // Where errors leave, too, the status is one thing or the other; the jumps have been checked.
+        if self.walk.exit_label.is_none() { self.check_results(state) } else { Ok(()) }
+    }
+}
+
+fn ensure(holds: bool, why: impl FnOnce() -> String) -> Result<(), String> {
+    if holds { Ok(()) } else { Err(why()) }
+}
+
+fn each(mut set: u128) -> impl Iterator<Item = Reg> {
+    std::iter::from_fn(move || {
+        let index = set.trailing_zeros();
+        set &= set.wrapping_sub(1);
+        (index < 128).then(|| Reg::from_index(index as u8))
+    })
+}
+
+/// What `bytes` bytes of the stack hold. An input's word may be read beyond the input.
+fn read_stack(state: &State, at: i32, bytes: i32) -> Symbol {
+    match state.stack.get(&at) {
+        Some(&(symbol, stored)) if bytes <= stored => symbol,
+        _ => Symbol::Unknown,
+    }
+}
+
+fn write_stack(state: &mut State, at: i32, bytes: i32, symbol: Symbol) -> Result<(), String> {
+    ensure(at >= state.depth && at + bytes <= 0, || format!("writes {bytes} bytes of the stack at {at}"))?;
+    let from = at - 15;
+    let overlaps = |(&place, &(_, size)): (&i32, &(Symbol, i32))| (place + size > at).then_some(place);
+    let gone: Vec<i32> = state.stack.range(from..at + bytes).filter_map(overlaps).collect();
+    for place in gone {
+        state.stack.remove(&place);
+    }
+    state.stack.insert(at, (symbol, bytes));
+    Ok(())
+}
+
+/// Keeps in `state` what is so in `other`, too.
+fn merge(state: &mut State, other: &State, group: u32) -> Result<(), String> {
+    ensure(state.depth == other.depth, || "paths meet with different stack pointers".into())?;
+    for (held, theirs) in state.registers.iter_mut().zip(&other.registers) {
+        if held.symbol != theirs.symbol {
+            let own = held.group == group && theirs.group == group;
+            *held = if own { Held { symbol: Symbol::Temp(group), group } } else { NOTHING };
+        } else if held.group != theirs.group {
+            held.group = NO_GROUP;
+        }
+    }
+    state.stack.retain(|at, held| other.stack.get(at) == Some(held));
+    for (held, theirs) in state.results.iter_mut().zip(&other.results) {
+        if held != theirs {
+            *held = Symbol::Unknown;
+        }
+    }
+    state.context &= other.context;
+    state.flags = NO_GROUP;
+    Ok(())
+}

@@ -1,0 +1,292 @@
+//! Tests of names and types: what formulas give, what is said about wrong ones.
+
+use crate::ir::build::{BuildOptions, Builder};
+use crate::ir::eval;
+use crate::isa::x64::features::Level;
+use crate::pipeline::Request;
+use crate::run::host::HostFunction;
+use crate::span::Diagnostic;
+use crate::text::{FrontEnd, Limits, parse_params};
+use crate::types::{Type, Value};
+use std::sync::Arc;
+
+pub(crate) fn request<'a>() -> Request<'a> {
+    Request {
+        source: b"",
+        params: None,
+        known: &[],
+        default_type: Type::F64,
+        hosts: &[],
+        fast: false,
+        checked: false,
+        limits: Limits::default(),
+        level: Level::V1,
+    }
+}
+
+struct Outcome {
+    value: Result<Value, String>,
+    diagnostics: Vec<Diagnostic>,
+    inputs: Vec<(String, Type)>,
+}
+
+/// Checks and evaluates, with the arguments in the order of the inputs.
+fn run(source: &str, request: Request<'_>, arguments: &[Value]) -> Outcome {
+    let mut front = FrontEnd::new(request.hosts.iter().map(|h| h.name()));
+    let mut builder = Builder::default();
+    builder.reset(BuildOptions { checked: request.checked, ..BuildOptions::default() });
+    front.parse(source, request.limits);
+    front.check(source, &request, &mut builder);
+    let failed = front.sink.has_errors();
+    let diagnostics = front.sink.take();
+    let inputs: Vec<(String, Type)> = front.inputs().map(|(n, t)| (n.to_owned(), t)).collect();
+    if failed {
+        return Outcome { value: Err("errors".to_owned()), diagnostics, inputs };
+    }
+    assert_eq!(crate::ir::verify::verify(&builder.func), Ok(()), "{source}");
+    assert_eq!(builder.func.results.len(), 1, "{source}");
+    let mut bits: Vec<u64> = arguments.iter().map(|v| v.to_bits()).collect();
+    bits.resize(inputs.len(), 0);
+    let mut scratch = eval::Scratch::default();
+    let value = match eval::evaluate(&builder.func, &bits, &mut scratch) {
+        Ok(()) => Ok(scratch.results(&builder.func).next().unwrap()),
+        Err(stop) => Err(format!("{:?}", stop.kind)),
+    };
+    Outcome { value, diagnostics, inputs }
+}
+
+/// The value as text with its type, `3.5:f64`, or the first error's code.
+fn show(outcome: &Outcome) -> String {
+    match &outcome.value {
+        Ok(value) => format!("{value}:{}", value.ty()),
+        Err(error) if error == "errors" => outcome.diagnostics.iter().find(|d| d.is_error()).unwrap().code.to_owned(),
+        Err(stop) => stop.clone(),
+    }
+}
+
+#[test]
+fn values_and_types() {
+    let known: Vec<(String, Type)> = [("i", Type::I32), ("n", Type::I64), ("f", Type::F32), ("x", Type::F64), ("b", Type::Bool), ("c", Type::Bool)]
+        .into_iter()
+        .map(|(n, t)| (n.to_owned(), t))
+        .collect();
+    let value = |name: &str| match name {
+        "i" => Value::I32(7),
+        "n" => Value::I64(-3),
+        "f" => Value::F32(0.5),
+        "x" => Value::F64(2.0),
+        "b" => Value::Bool(true),
+        _ => Value::Bool(false),
+    };
+    #[rustfmt::skip]
+    let table = [
+        // Literals adapt.
+        ("1", "1:f64"), ("7/2", "3.5:f64"), ("i/2", "3.5:f64"), ("i+1", "8:i32"), ("i+0.5", "7.5:f64"), ("n+1", "-2:i64"), ("f+1", "1.5:f32"),
+        ("f + 1/3", "0.8333334:f32"), ("i + 7/2", "10.5:f64"), ("f*(2*pi)", "3.1415927:f32"), ("f*sqrt(2)", "0.70710677:f32"), ("i*if(b,1,-1)", "7:i32"),
+        ("f*if(c,1,-1)", "-0.5:f32"), ("f*(c?1:if(b,3,4))", "1.5:f32"), ("0.1f32", "0.1:f32"), ("f+0.1", "0.6:f32"), ("1i32+1", "2:i32"), ("2i64*i", "14:i64"),
+        ("i*2^-1", "3.5:f64"), ("1e3+i", "1007:f64"), ("-2147483648 + i*0", "-2147483648:i32"), ("0xffffffff + i*0", "-1:i32"), ("0xffffffff", "4294967295:f64"),
+        ("-9223372036854775808 + n*0", "-9223372036854775808:i64"), ("0xffffffffffffffff + n*0", "-1:i64"), ("i+(1<<3)", "15:i32"), ("x+(1<<3)", "10:f64"), ("1<<3", "8:i64"),
+        ("~5", "-6:i64"), ("i & 3", "3:i32"), ("n | 1", "-3:i64"), ("i // 2 + i % 4", "6:i32"), ("max(1, i)", "7:i32"), ("max(1.5, i)", "7:f64"), ("max(1, 2)", "2:f64"),
+        ("16777217 + f*0", "16777216:f32"),
+        // Mixing.
+        ("i+n", "4:i64"), ("i+f", "7.5:f32"), ("n+f", "-2.5:f32"), ("f+x", "2.5:f64"), ("n+x", "-1:f64"), ("i/i", "1:f64"), ("i < 7.5", "true:bool"), ("i == 7", "true:bool"),
+        ("b == c", "false:bool"), ("if(b, i, x)", "7:f64"), ("if(b, i, 2)", "7:i32"), ("if(b, b, c)", "true:bool"),
+        // Powers.
+        ("i^2", "49:i32"), ("i^0.5 > 2.6", "true:bool"), ("x^-1", "0.5:f64"), ("2^-1", "0.5:f64"), ("2^3^2", "512:f64"), ("-2^2", "-4:f64"), ("i^i", "823543:i32"), ("pow(x, 3)", "8:f64"),
+        ("pow(i, 2)", "49:i32"), ("f^2", "0.25:f32"), ("2^i", "128:i32"), ("2^n", "0:i64"), ("x^n", "0.125:f64"), ("f^x", "0.25:f64"),
+        // Conditions.
+        ("0 < x < 3", "true:bool"), ("1 < i <= 7 < n", "false:bool"), ("b and not c or c", "true:bool"), ("b & c", "false:bool"), ("not (x > 1)", "false:bool"), ("1 < 2 < x", "false:bool"), ("1 < f < 2", "false:bool"),
+        ("x > 1 ? 10 : 20", "10:f64"), ("if x > 5 {1} else if b {2} else {3}", "2:f64"), ("if b { let t = x*x; t+1 } else { 0 }", "5:f64"),
+        ("xor(b, c)", "true:bool"), ("true and b", "true:bool"),
+        // Names.
+        ("let r = x*x; r+1", "5:f64"), ("let h = 1/2; f*h", "0.25:f32"), ("let h = 1/2; h", "0.5:f64"), ("let k = 2; i*k + f*k", "15:f32"), ("let k = 2; let m = k+1; i*m + f*m + x*k", "26.5:f64"),
+        ("let k = if(b,1,2); i*k + x*k", "9:f64"), ("let k = 1<<2; f*k + i*k", "30:f32"), ("let unused = 1; x", "2:f64"), ("let k = if b { let q = 3; q } else { 4 }; f*k + i*k", "22.5:f32"),
+        ("let p = pi; f*p", "1.5707964:f32"), ("let p = sqrt(2) + 1; let q = p*p; f*q + x*q", "14.57106814529011:f64"),
+        ("π - pi", "0:f64"), ("inf > x", "true:bool"), ("-inf", "-inf:f64"), ("nan == nan", "false:bool"), ("let e = 3; e", "3:f64"),
+        // Conversions.
+        ("f32(1/3)", "0.33333334:f32"), ("i64(2.9)", "2:i64"), ("i32(-2.9)", "-2:i32"), ("f64(true)", "1:f64"), ("bool(x)", "true:bool"), ("bool(0)", "false:bool"), ("i32(f)", "0:i32"),
+        ("i64(9223372036854775807)", "9223372036854775807:i64"), ("round(2.567, 2)", "2.57:f64"), ("round(i)", "7:i32"), ("isnan(0/0)", "true:bool"), ("clamp(i, 0, 5)", "5:i32"), ("abs(-i)", "7:i32"), ("gcd(12, 18)", "6:i64"),
+        ("fact(5)", "120:f64"), ("atan2(0, 1)", "0:f64"), ("hypot(3, 4)", "5:f64"), ("+i", "7:i32"), ("- -i", "7:i32"),
+    ];
+    let mut failures = String::new();
+    for (source, expected) in table {
+        for checked in [false, true] {
+            let request = Request { known: &known, checked, ..request() };
+            let names: Vec<Value> = run(source, request, &[]).inputs.iter().map(|(n, _)| value(n)).collect();
+            let outcome = run(source, request, &names);
+            if show(&outcome) != expected {
+                failures += &format!("{source} (checked: {checked}): {} instead of {expected}: {:?}\n", show(&outcome), outcome.diagnostics);
+            }
+        }
+    }
+    assert!(failures.is_empty(), "{failures}");
+}
+
+/// Formula, the type of inputs, code, text under the span, part of the message, part of the help, repaired formula.
+#[rustfmt::skip]
+const PROBLEMS: &[(&str, Type, &str, &str, &str, &str, &str)] = &[
+    ("lgo(x)", Type::F64, "unknown-function", "lgo", "unknown function", "did you mean `log`?", "log(x)"),
+    ("1 + foo(x)", Type::F64, "unknown-function", "foo", "", "", ""), ("x(2)", Type::F64, "unknown-function", "x", "", "", ""),
+    ("x + x(2)", Type::F64, "unknown-function", "x", "", "is a value", ""), ("fabs(x)", Type::F64, "unknown-function", "fabs", "", "`abs`", "abs(x)"),
+    ("|x, rate| x*raet", Type::F64, "unknown-name", "raet", "", "did you mean `rate`?", "|x, rate| x*rate"), ("|x| y", Type::F64, "unknown-name", "y", "", "", ""), ("|x| sin + x", Type::F64, "unknown-name", "sin", "", "function", ""),
+    ("|x, x| x", Type::F64, "duplicate", "x", "two inputs", "", ""),
+    ("sin(x, y)", Type::F64, "arity", "sin(x, y)", "takes 1 argument, and this call has 2", "`sin(x)`", ""), ("clamp(x)", Type::F64, "arity", "clamp(x)", "3 arguments", "clamp(x, lo, hi)", ""),
+    ("log()", Type::F64, "arity", "log()", "1 to 2", "base", ""), ("max()", Type::F64, "arity", "max()", "at least 1", "", ""),
+    ("x and y", Type::F64, "type", "x", "`and` needs a bool, and the left operand is f64", "x != 0", ""), ("not x", Type::F64, "type", "x", "`not` needs a bool", "!= 0", ""),
+    ("if(x, 1, 2)", Type::F64, "type", "x", "`if` needs a bool", "x != 0", ""), ("1 ? 2 : 3", Type::F64, "type", "1", "`if` needs a bool, and the condition is a number", "1 != 0", ""),
+    ("true + 1", Type::F64, "type", "true + 1", "cannot mix bool and a number", "f64(true)", ""), ("x + (x > 1)", Type::F64, "type", "x + (x > 1)", "f64 and bool", "f64((x > 1))", ""),
+    ("(x>1)*(y>1)", Type::F64, "type", "(x>1)*(y>1)", "both operands are bool", "`and`", ""), ("-(x>1)", Type::F64, "type", "-(x>1)", "needs a number", "not", ""),
+    ("x>0 & y>0", Type::F64, "type/and", "&", "tighter", "`and`", "x>0 and y>0"), ("x > 0 & true", Type::F64, "type", "0 & true", "two ints or two bools", "`and`", "x > 0 and true"),
+    ("x & 1", Type::F64, "type", "x & 1", "operands are f64", "i64(x)", ""), ("x << 1", Type::F64, "type", "x << 1", "needs ints", "i64(x)", ""), ("~x", Type::F64, "type", "~x", "an int", "", ""), ("~1.5", Type::F64, "type", "~1.5", "an int", "", ""),
+    ("true ^ false", Type::F64, "type", "true ^ false", "power", "xor(a, b)", ""), ("true < false", Type::F64, "type", "true < false", "needs numbers", "", ""),
+    ("x == true", Type::F64, "type", "x == true", "f64 and bool", "", ""), ("if(x>1, x, true)", Type::F64, "type", "if(x>1, x, true)", "`if` cannot mix f64 and bool", "f64(true)", ""),
+    ("gcd(x, 2)", Type::F64, "type", "x", "expects ints, and this argument is f64", "i64(x)", ""), ("sin(true)", Type::F64, "type", "true", "expects numbers", "f64(true)", ""), ("popcount(1.5)", Type::F64, "type", "1.5", "ints", "", ""),
+    ("x + 3000000000", Type::I32, "number/too-large", "3000000000", "does not fit i32", "i64", "x + 3000000000i64"), ("x + 2147483648", Type::I32, "number/too-large", "2147483648", "", "", ""), ("x - -2147483649", Type::I32, "number/too-large", "2147483649", "", "", ""),
+    ("x + 0x100000000", Type::I32, "number/too-large", "0x100000000", "", "", ""), ("x + 9223372036854775808", Type::I64, "number/too-large", "9223372036854775808", "i64", "point", ""), ("1.5i32", Type::F64, "number/too-large", "1.5i32", "", "", ""),
+    ("x + 1e39", Type::F32, "number/too-large", "1e39", "f32", "", ""), ("let k = 3000000000; x + k", Type::I32, "number/too-large", "3000000000", "i32", "", ""),
+    ("x^-1", Type::I32, "type", "-1", "negative exponent", "f64(x)", ""), ("x^3000000000", Type::I32, "number/too-large", "3000000000", "", "", ""),
+    ("sum(x)", Type::F64, "unsupported", "sum", "columns", "", ""), ("prev(x, 1)", Type::F64, "unsupported", "prev", "columns", "", ""), ("derivative(x^2, x)", Type::F64, "unsupported", "derivative", "not available yet", "", ""), ("var(x)", Type::F64, "unsupported", "var", "", "", ""),
+    ("2x + foo(y)", Type::F64, "unknown-function", "foo", "", "", ""), ("if b { let t = 1; t } else { t2 } + t(1)", Type::Bool, "unknown-function", "t", "", "", ""),
+];
+
+#[test]
+fn every_problem_has_code_place_help_and_repair() {
+    let mut failures = String::new();
+    for &(source, default_type, code, under, message, help, repaired) in PROBLEMS {
+        let outcome = run(source, Request { default_type, ..request() }, &[]);
+        let Some(d) = outcome.diagnostics.iter().find(|d| d.code == code) else {
+            failures += &format!("{source}: no {code}: {:?}\n", outcome.diagnostics);
+            continue;
+        };
+        let mut text = source.to_owned();
+        if let Some(fix) = &d.fix {
+            text.replace_range(fix.span.start as usize..fix.span.end as usize, &fix.replacement);
+        }
+        let right = d.span.text(source) == under
+            && d.message.contains(message)
+            && d.help.as_deref().unwrap_or("").contains(help)
+            && (repaired.is_empty() || text == repaired);
+        if !right {
+            failures += &format!("{source}: {:?} {text}\n  {d:?}\n", d.span.text(source));
+        }
+    }
+    assert!(failures.is_empty(), "{failures}");
+}
+
+#[test]
+fn inputs_in_order() {
+    let names = |source: &str, request: Request<'_>| {
+        let outcome = run(source, request, &[]);
+        let inputs: Vec<String> = outcome.inputs.iter().map(|(n, t)| format!("{n}:{t}")).collect();
+        inputs.join(" ")
+    };
+    assert_eq!(names("y - x + y", request()), "y:f64 x:f64");
+    assert_eq!(names("|x: f32, n: i32, q| n", request()), "x:f32 n:i32 q:f64");
+    let params = parse_params(" x, n: i32 ,`any name`:f32").unwrap();
+    assert_eq!(names("n*2", Request { params: Some(&params), ..request() }), "x:f64 n:i32 any name:f32");
+    let known = [("e".to_owned(), Type::F64), ("z".to_owned(), Type::I32), ("k".to_owned(), Type::I64)];
+    assert_eq!(names("k*e + w", Request { known: &known, ..request() }), "k:i64 e:f64 w:f64");
+    assert_eq!(names("e", request()), "");
+    assert_eq!(names("(x + 5)*3", Request { default_type: Type::I32, ..request() }), "x:i32");
+    assert_eq!(names("if(b, 1, 2)", Request { default_type: Type::Bool, ..request() }), "b:bool");
+    assert_eq!(names("if c>0 { let t = u; t+v } else { v }", request()), "c:f64 u:f64 v:f64");
+    assert!(parse_params("x y").is_err() && parse_params("x: f46").is_err() && parse_params("1").is_err() && parse_params("").unwrap().is_empty());
+    for (source, code) in [("|e| e", "shadow/constant"), ("let x = x + 1; x", "shadow/name"), ("let max = 1; max", "shadow/function"), ("gamma*2", "shadow/function"), ("let pi = 3; pi", "shadow/constant")] {
+        let outcome = run(source, request(), &[]);
+        assert!(outcome.value.is_ok());
+        assert_eq!(outcome.diagnostics[0].code, code, "{source}");
+    }
+}
+
+#[test]
+fn host_functions_and_effects() {
+    let fail = |args: &[Value]| match args[0] {
+        Value::F64(x) if x > 100.0 => Err("too large".to_owned()),
+        v => Ok(v),
+    };
+    let hosts = [
+        Arc::new(HostFunction::new("checked_host".into(), vec![Type::F64], Type::F64, false, true, Box::new(fail))),
+        Arc::new(HostFunction::new("half".into(), vec![Type::I64], Type::F32, true, false, Box::new(|_| Ok(Value::F32(0.5))))),
+    ];
+    let eval = |source: &str, x: f64| show(&run(source, Request { hosts: &hosts, ..request() }, &[Value::F64(x)]));
+    assert_eq!(eval("checked_host(x)", 1.0), "1:f64");
+    assert_eq!(eval("checked_host(x)", 1000.0), "Host");
+    assert_eq!(eval("if(x < 10, checked_host(x), 0)", 1000.0), "0:f64");
+    assert_eq!(eval("x < 10 and checked_host(x) > 0", 1000.0), "false:bool");
+    assert_eq!(eval("x > 10 or checked_host(x) > 0", 1000.0), "true:bool");
+    assert_eq!(eval("x < 10 or checked_host(x) > 0", 1000.0), "Host");
+    assert_eq!(eval("half(3)", 1.0), "0.5:f32");
+    assert_eq!(eval("half(x)", 1.0), "type");
+    assert_eq!(eval("half(1, 2)", 1.0), "arity");
+    assert_eq!(eval("hlaf(1)", 1.0), "unknown-function");
+    let checked = |source: &str, x: i32| {
+        show(&run(source, Request { checked: true, default_type: Type::I32, ..request() }, &[Value::I32(x)]))
+    };
+    assert_eq!(checked("x + 1", i32::MAX), "Overflow");
+    assert_eq!(checked("if(x < 0, x + 1, if(x + 1 > 0, 2, 3)) * 1.5", 4), "3:f64");
+    assert_eq!(checked("if(x > 5, 0, x * 2)", i32::MAX), "0:i32");
+    assert_eq!(checked("x != 0 and 10 // x > 1", 0), "false:bool");
+}
+
+#[test]
+fn any_tokens_in_any_order_check() {
+    #[rustfmt::skip]
+    let words = ["a", "1", "+", "-", "not ", "^", "<", "&", "(", ")", "{", "}", ",", ";", "?", ":", "if", "if(", " else ", "let k = ", "k", "sin(", "max(",
+        "and ", "round(", "true", "1.5", "f32(", "gcd(", "2i32", "0xff", "let a=", "..", "{ let q = 1;", "pi", "pow(", "g("];
+    let mut front = FrontEnd::new(std::iter::empty());
+    let mut builder = Builder::default();
+    let mut state = 1u64;
+    let mut good = 0;
+    for round in 0..60_000 {
+        let mut source = String::new();
+        for _ in 0..1 + state % 19 {
+            state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+            source.push_str(words[(state >> 33) as usize % words.len()]);
+        }
+        state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407) >> 1;
+        let checked = round % 2 == 0;
+        let request = Request { default_type: Type::ALL[round % 5], checked, ..request() };
+        builder.reset(BuildOptions { checked, ..BuildOptions::default() });
+        front.parse(&source, request.limits);
+        front.check(&source, &request, &mut builder);
+        let fine = !front.sink.has_errors();
+        let all = front.sink.take();
+        crate::text::tests::well_formed(&source, &all);
+        if fine {
+            good += 1;
+            assert_eq!(crate::ir::verify::verify(&builder.func), Ok(()), "{source}");
+        }
+    }
+    assert!(good > 100, "{good}");
+}
+
+/// `cargo test --release -p kiln check_speed -- --ignored --nocapture` prints nanoseconds per formula.
+#[test]
+#[ignore = "a measurement, not a check"]
+fn check_speed() {
+    let mut front = FrontEnd::new(std::iter::empty());
+    let mut builder = Builder::default();
+    let horner = "1+x*(2-x*(3+x*(4-x*(5+x*(6-x*(7+x*(8-x*(9+x*(10-x*11)))))))))";
+    let noise = "sin(x*1.7+y*2.3)*0.5+sin(x*3.1-y*4.7)*0.25+sin(x*6.3+y*9.1)*0.125";
+    let haversine = "12742*asin(sqrt(sin((c-a)/2)^2+cos(a)*cos(c)*sin((d-b)/2)^2))";
+    for source in ["(x+5)*3", "exp(-x*x/2)/sqrt(2*pi)", haversine, noise, horner] {
+        let rounds = 20_000u32;
+        let mut parse = std::time::Duration::MAX;
+        let mut both = parse;
+        for _ in 0..7 {
+            let start = std::time::Instant::now();
+            (0..rounds).for_each(|_| front.parse(source, Limits::default()));
+            parse = parse.min(start.elapsed());
+            let start = std::time::Instant::now();
+            for _ in 0..rounds {
+                builder.reset(BuildOptions::default());
+                front.parse(source, Limits::default());
+                front.check(source, &request(), &mut builder);
+            }
+            both = both.min(start.elapsed());
+        }
+        assert!(front.sink.take().is_empty());
+        let (parse, both) = (parse.as_secs_f64() * 1e9 / f64::from(rounds), both.as_secs_f64() * 1e9 / f64::from(rounds));
+        println!("parse {parse:7.1} ns  parse+check+build {both:7.1} ns  {} nodes  {source}", front.ast.nodes.len());
+    }
+}
