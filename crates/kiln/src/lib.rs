@@ -28,6 +28,8 @@ mod pipeline;
 mod run;
 #[cfg(test)]
 mod scan_tests;
+#[cfg(test)]
+mod tables;
 mod text;
 
 pub use engine::{

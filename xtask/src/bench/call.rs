@@ -120,10 +120,10 @@ arities! {
 /// The same formula as a Rust function, called through a pointer that the compiler cannot see through.
 fn peer(name: &str, columns: &[Vec<f64>]) -> Option<Runner> {
     macro_rules! peers {
-        ($($name:literal |$($x:ident $i:literal),+| -> $result:ty { $body:expr })*) => {
+        ($($name:literal |$($x:ident $i:literal),+| -> $result:ty $body:block)*) => {
             match name {
                 $($name => {
-                    extern "C" fn function($($x: f64),+) -> $result { $body }
+                    extern "C" fn function($($x: f64),+) -> $result $body
                     let pointer = black_box(function as extern "C" fn($(peers!(@f64 $x)),+) -> $result);
                     Some(rows!(columns, <$result>::default(), |$($x $i),+| pointer($($x),+)))
                 })*
