@@ -106,7 +106,9 @@ fn functions() {
             cell(function.doc),
         );
     }
-    text.push_str("\n## Names without a function\n\nReserved; a call says why it does not work.\n\n| name | note |\n|---|---|\n");
+    text.push_str(
+        "\n## Names without a function\n\nReserved; a call says why it does not work.\n\n| name | note |\n|---|---|\n",
+    );
     for reserved in math::reserved() {
         let _ = writeln!(text, "| `{}` | {} |", reserved.name, cell(reserved.note));
     }

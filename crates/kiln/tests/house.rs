@@ -123,8 +123,7 @@ fn the_inventory_of_unsafe_code_is_complete() {
 
 #[test]
 fn public_items_are_the_listed_ones() {
-    const PUBLIC: [&str; 10] =
-        ["asm", "engine", "error", "functions", "inspect", "span", "types", "mem", "lib", "run"];
+    const PUBLIC: [&str; 10] = ["asm", "engine", "error", "functions", "inspect", "span", "types", "mem", "lib", "run"];
     let mut list = BTreeMap::new();
     for file in sources().iter().filter(|file| !file.is_test && PUBLIC.contains(&file.module())) {
         let items: Vec<String> = file.public_items();
@@ -132,7 +131,9 @@ fn public_items_are_the_listed_ones() {
             list.insert(file.path.clone(), items);
         }
     }
-    let mut text = String::from("# Public items of the library, file by file. `KILN_BLESS=1 cargo test -p kiln --test house` rewrites this.\n");
+    let mut text = String::from(
+        "# Public items of the library, file by file. `KILN_BLESS=1 cargo test -p kiln --test house` rewrites this.\n",
+    );
     for (path, items) in list {
         let _ = write!(text, "\n{path}\n  {}\n", items.join("\n  "));
     }

@@ -13,7 +13,9 @@ type Runner = Box<dyn FnMut()>;
 
 pub(super) fn run(formulas: &[Formula], rounds: usize) -> Result<(), String> {
     let engine = Engine::new();
-    println!("\nnanoseconds per call, medians of {rounds} interleaved rounds of {ROWS} rows of inputs; results stored\n");
+    println!(
+        "\nnanoseconds per call, medians of {rounds} interleaved rounds of {ROWS} rows of inputs; results stored\n"
+    );
     println!("| formula | typed | dynamic | Rust function | typed / Rust |\n|---|---|---|---|---|");
     let mut all = [Vec::new(), Vec::new(), Vec::new()];
     for formula in formulas {
@@ -44,7 +46,8 @@ fn runners(engine: &Engine, formula: &Formula) -> Result<Vec<Runner>, String> {
     let names: Vec<&str> = formula.inputs.iter().map(|input| input.0.as_str()).collect();
     let list = names.join(", ");
     let function = engine.formula(&formula.text).params(&list).compile().map_err(|error| error.to_string())?;
-    let columns: Vec<Vec<f64>> = (0..names.len()).map(|i| column(i as u64 + 1, formula.inputs[i].1, formula.inputs[i].2)).collect();
+    let columns: Vec<Vec<f64>> =
+        (0..names.len()).map(|i| column(i as u64 + 1, formula.inputs[i].1, formula.inputs[i].2)).collect();
     let typed = match function.result_type() {
         Type::Bool => typed::<bool>(engine, formula, &list, &columns),
         _ => typed::<f64>(engine, formula, &list, &columns),

@@ -73,12 +73,20 @@ fn read(line: &str) -> Result<Formula, String> {
 /// Prints what the numbers were measured on.
 fn machine() {
     let cpu = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-    let model = cpu.lines().find_map(|line| line.strip_prefix("model name")).map_or("unknown", |m| m.trim_matches([' ', '\t', ':']));
+    let model = cpu
+        .lines()
+        .find_map(|line| line.strip_prefix("model name"))
+        .map_or("unknown", |m| m.trim_matches([' ', '\t', ':']));
     let threads = std::thread::available_parallelism().map_or(0, usize::from);
-    let rustc = Command::new("rustc").arg("--version").output().map(|o| String::from_utf8_lossy(&o.stdout).trim().to_owned());
+    let rustc =
+        Command::new("rustc").arg("--version").output().map(|o| String::from_utf8_lossy(&o.stdout).trim().to_owned());
     let level = kiln::Engine::new().level();
     let load = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
-    println!("machine: {model}, {threads} threads, level {}, load {}", level.name(), load.split(' ').next().unwrap_or("?"));
+    println!(
+        "machine: {model}, {threads} threads, level {}, load {}",
+        level.name(),
+        load.split(' ').next().unwrap_or("?")
+    );
     println!("versions: kiln {}, {}", env!("CARGO_PKG_VERSION"), rustc.unwrap_or_default());
 }
 

@@ -121,7 +121,9 @@ fn test_modules(file: &File) -> Vec<String> {
             } else if !line.starts_with("#[") && !line.starts_with("//") {
                 let name = line.trim_start_matches("pub(crate) ").trim_start_matches("pub(super) ");
                 if let Some(name) = name.strip_prefix("mod ").and_then(|name| name.strip_suffix(';')) {
-                    let join = |folder: &str, name: &str| if folder.is_empty() { name.to_owned() } else { format!("{folder}/{name}") };
+                    let join = |folder: &str, name: &str| {
+                        if folder.is_empty() { name.to_owned() } else { format!("{folder}/{name}") }
+                    };
                     found.push(match path.take() {
                         // A path in `mod.rs` starts beside it, and so does one in any other file.
                         Some(path) if stem.ends_with("/mod") => join(below, path.trim_end_matches(".rs")),
@@ -144,7 +146,8 @@ pub fn compare(path: &Path, text: &str) {
     }
     let old = std::fs::read_to_string(path).unwrap_or_default().replace("\r\n", "\n");
     if old != text {
-        let line = old.lines().zip(text.lines()).position(|(a, b)| a != b).unwrap_or(0);
+        let line = old.lines().zip(text.lines()).position(|(a, b)| a != b);
+        let line = line.unwrap_or_else(|| old.lines().count().min(text.lines().count()));
         let (was, is) = (old.lines().nth(line).unwrap_or(""), text.lines().nth(line).unwrap_or(""));
         panic!("{} is stale at line {}: `{was}` should be `{is}`; KILN_BLESS=1 rewrites it", path.display(), line + 1);
     }
