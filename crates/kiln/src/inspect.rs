@@ -130,10 +130,16 @@ impl Inspection {
         };
         compiler.parse(source, request);
         lap("parse");
-        compiler.build(request, true, false)?;
-        lap("parse, check and build");
-        compiler.emit(&target, request.source)?;
-        lap("allocate and encode");
+        compiler.resolve(source, request, true, false);
+        lap("check and build");
+        // It compiled before; what fails is reported by `emit`.
+        let allocated = compiler.allocate(&target);
+        lap("allocate");
+        let encoded = allocated.and_then(|()| compiler.encode(&target));
+        lap("encode");
+        if encoded.is_err() {
+            compiler.emit(&target, request.source)?;
+        }
         Ok(stages)
     }
 

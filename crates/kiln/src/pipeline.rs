@@ -112,15 +112,7 @@ impl Compiler {
         let source = text::utf8(request.source)
             .map_err(|diagnostic| fail(&String::from_utf8_lossy(request.source), vec![*diagnostic]))?;
         self.parse(source, request);
-        self.builder.reset(BuildOptions {
-            checked: request.checked,
-            fast: request.fast,
-            optimise,
-            node_limit: request.limits.nodes,
-            trace,
-            contract: request.level >= Level::V3,
-        });
-        self.resolve(source, request);
+        self.resolve(source, request, optimise, trace);
         let failed = self.front.sink.has_errors();
         let diagnostics = if self.front.sink.count() > 0 { self.front.sink.take() } else { Vec::new() };
         if failed {
@@ -139,7 +131,15 @@ impl Compiler {
     }
 
     /// AST to values.
-    pub(crate) fn resolve(&mut self, source: &str, request: &Request<'_>) {
+    pub(crate) fn resolve(&mut self, source: &str, request: &Request<'_>, optimise: bool, trace: bool) {
+        self.builder.reset(BuildOptions {
+            checked: request.checked,
+            fast: request.fast,
+            optimise,
+            node_limit: request.limits.nodes,
+            trace,
+            contract: request.level >= Level::V3,
+        });
         self.front.check(source, request, &mut self.builder);
     }
 
