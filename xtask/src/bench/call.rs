@@ -153,6 +153,6 @@ fn peer(name: &str, columns: &[Vec<f64>]) -> Option<Runner> {
         "rosenbrock" |x 0, y 1| -> f64 { let (a, b) = (1.0 - x, y - x * x); a * a + 100.0 * (b * b) }
         "himmelblau" |x 0, y 1| -> f64 { let (a, b) = (x * x + y - 11.0, x + y * y - 7.0); a * a + b * b }
         "powxy" |x 0, y 1| -> f64 { x.powf(y) }
-        "clampmm" |x 0| -> f64 { (x * 1.5).max(-1.0).min(1.0) }
+        "clampmm" |x 0| -> f64 { (x * 1.5).clamp(-1.0, 1.0) }
     }
 }
