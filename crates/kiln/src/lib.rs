@@ -20,12 +20,16 @@ mod ir;
 mod isa;
 mod mach;
 mod math;
+#[doc(hidden)]
+pub mod measure;
 pub mod mem;
 mod ops;
 mod pipeline;
 mod run;
 #[cfg(test)]
 mod scan_tests;
+#[cfg(test)]
+mod tables;
 mod text;
 
 pub use engine::{
@@ -39,3 +43,8 @@ pub use mem::Mode;
 pub use run::host::{HostBody, HostReturn};
 pub use span::{Diagnostic, Span};
 pub use types::{Type, Value};
+
+/// The examples of the README, run as tests.
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+struct Readme;

@@ -196,7 +196,8 @@ fn check(case: &Case) -> Vec<String> {
 
 fn files() -> Vec<PathBuf> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../testdata/eval");
-    let mut files: Vec<PathBuf> = std::fs::read_dir(folder).expect("testdata/eval").map(|f| f.unwrap().path()).collect();
+    let mut files: Vec<PathBuf> =
+        std::fs::read_dir(folder).expect("testdata/eval").map(|f| f.unwrap().path()).collect();
     files.retain(|file| file.extension().is_some_and(|e| e == "toml"));
     files.sort();
     files
@@ -213,12 +214,17 @@ fn every_case_holds_on_every_machinery() {
             count += 1;
             let outcomes = usize::from(case.is.is_some()) + usize::from(case.fails.is_some());
             assert!(outcomes + usize::from(case.error.is_some()) <= 1, "{name}: {}: two outcomes", case.formula);
-            assert!(outcomes > 0 || case.error.is_some() || case.warns.is_some(), "{name}: {}: no outcome", case.formula);
+            assert!(
+                outcomes > 0 || case.error.is_some() || case.warns.is_some(),
+                "{name}: {}: no outcome",
+                case.formula
+            );
             let wrong = check(case);
             let wanted = case.is.as_ref().or(case.error.as_ref()).or(case.fails.as_ref()).or(case.warns.as_ref());
             match (&case.pending, wrong.first()) {
                 (None, Some(first)) => {
-                    let _ = writeln!(report, "{name}: `{}` {:?}: wanted {wanted:?}; {first}", case.formula, case.inputs);
+                    let _ =
+                        writeln!(report, "{name}: `{}` {:?}: wanted {wanted:?}; {first}", case.formula, case.inputs);
                 }
                 (Some(why), None) => {
                     let _ = writeln!(report, "{name}: `{}` holds now and is no longer pending ({why})", case.formula);
