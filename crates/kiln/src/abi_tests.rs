@@ -262,7 +262,8 @@ fn native(seeds: std::ops::Range<u64>, size: usize) {
             for kind in Kind::BOTH {
                 let mut random = Random(seed * 2 + 1);
                 function(&mut compiler.builder, &mut random, size);
-                let target = Target { isa: X64::new(level), convention: kind.convention(), chaos: chaos(seed), mark: false };
+                let target =
+                    Target { isa: X64::new(level), convention: kind.convention(), chaos: chaos(seed), mark: false };
                 compiler.generate(&target).expect("within the limits");
                 let code = rig.arena.seal(compiler.buffer.bytes()).expect("executable memory");
                 let func = &compiler.builder.func;
@@ -328,7 +329,11 @@ fn buffer_functions_keep_what_they_must() {
             // SAFETY: as above.
             let status = unsafe { call_buffer(code.as_ptr(), &args, &mut plain, &context) };
             if before.mxcsr == PLAIN_MXCSR {
-                assert_eq!((u64::from(status), &plain), (machine.general[0] & 0xffff_ffff, &out), "seed {seed} {level:?}");
+                assert_eq!(
+                    (u64::from(status), &plain),
+                    (machine.general[0] & 0xffff_ffff, &out),
+                    "seed {seed} {level:?}"
+                );
             }
         }
     }
@@ -451,10 +456,12 @@ fn bools_on_the_stack_are_spilled_whole() {
 fn wide(builder: &mut Builder, ty: Type, count: i32) {
     builder.reset(BuildOptions { optimise: false, ..BuildOptions::default() });
     let x = builder.param(ty);
-    let values: Vec<Ref> = (1..=count).map(|i| {
-        let c = builder.small(ty, i);
-        builder.raw2(Op::Mul, x, c)
-    }).collect();
+    let values: Vec<Ref> = (1..=count)
+        .map(|i| {
+            let c = builder.small(ty, i);
+            builder.raw2(Op::Mul, x, c)
+        })
+        .collect();
     let mut sum = x;
     for &v in values.iter().chain(values.iter().rev()) {
         let twice = builder.raw2(Op::Add, sum, v);
@@ -502,7 +509,8 @@ fn large_frames_are_probed_and_limited() {
             }
         }
         wide(&mut compiler.builder, Type::F64, 5000);
-        let target = Target { isa: X64::new(level), convention: Convention::Buffer, chaos: Chaos::default(), mark: false };
+        let target =
+            Target { isa: X64::new(level), convention: Convention::Buffer, chaos: Chaos::default(), mark: false };
         assert_eq!(compiler.generate(&target), Err(Limit::Frame));
     }
 }

@@ -1,16 +1,16 @@
 //! Random functions, compiled at every level and under every chaos switch, against the interpreter.
 
+use crate::ir::build::BuildOptions;
 use crate::ir::build::Builder;
+use crate::ir::eval::{Scratch, evaluate};
+use crate::ir::{Func, Ref};
 use crate::isa::x64::abi::Convention;
+use crate::isa::x64::features::Level;
 use crate::isa::x64::lower::X64;
 use crate::mach::walk::Chaos;
-use crate::pipeline::{Compiler, Target, instructions};
-use crate::ir::{Func, Ref};
-use crate::ir::build::BuildOptions;
-use crate::ir::eval::{Scratch, evaluate};
-use crate::isa::x64::features::Level;
 use crate::mem::{Arena, Mode};
 use crate::ops::{Op, Sig};
+use crate::pipeline::{Compiler, Target, instructions};
 use crate::run::host::Context;
 use crate::run::{cpu, invoke};
 use crate::types::{Type, Value};
@@ -31,11 +31,35 @@ impl Random {
     /// Bits of a value of the type, often an awkward one.
     pub(crate) fn value(&mut self, ty: Type) -> u64 {
         let awkward: &[f64] = &[
-            0.0, -0.0, 1.0, -1.0, 0.5, -0.5, 1.5, 2.5, -2.5, 3.0, 1e-310, -1e-310, f64::MAX, f64::MIN, f64::INFINITY,
-            f64::NEG_INFINITY, f64::NAN, 4503599627370495.5, 0.49999999999999994, 2147483648.0, -2147483649.0, 9.3e18,
-            8388607.5, 1e-40, 7.0, 100.25,
+            0.0,
+            -0.0,
+            1.0,
+            -1.0,
+            0.5,
+            -0.5,
+            1.5,
+            2.5,
+            -2.5,
+            3.0,
+            1e-310,
+            -1e-310,
+            f64::MAX,
+            f64::MIN,
+            f64::INFINITY,
+            f64::NEG_INFINITY,
+            f64::NAN,
+            4503599627370495.5,
+            0.49999999999999994,
+            2147483648.0,
+            -2147483649.0,
+            9.3e18,
+            8388607.5,
+            1e-40,
+            7.0,
+            100.25,
         ];
-        let ints: &[i64] = &[0, 1, -1, 2, -2, 7, i64::MIN, i64::MAX, i32::MIN as i64, i32::MAX as i64, 31, 32, 63, 64, 1 << 40];
+        let ints: &[i64] =
+            &[0, 1, -1, 2, -2, 7, i64::MIN, i64::MAX, i32::MIN as i64, i32::MAX as i64, 31, 32, 63, 64, 1 << 40];
         let pick = self.next() % 4;
         match ty {
             Type::Bool => self.next() & 1,
@@ -194,7 +218,12 @@ fn compare(compiler: &mut Compiler, random: &mut Random, target: &Target, arena:
             }
             Err(stop) => {
                 let found = (status, context.kind, context.at);
-                assert_eq!(found, (1, stop.kind as u32, stop.at.0), "{note}; {args:x?}\n{}", describe(compiler, &scratch));
+                assert_eq!(
+                    found,
+                    (1, stop.kind as u32, stop.at.0),
+                    "{note}; {args:x?}\n{}",
+                    describe(compiler, &scratch)
+                );
             }
         }
     }

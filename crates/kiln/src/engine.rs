@@ -359,7 +359,8 @@ impl<'a> Formula<'a> {
             return Err(Error::Unsupported("the formula has no result".to_owned()));
         };
         let result = func.ty(first);
-        let traps = if fallible { func.effects.iter().map(|&r| (r, func.spans[r.index()])).collect() } else { Vec::new() };
+        let traps =
+            if fallible { func.effects.iter().map(|&r| (r, func.spans[r.index()])).collect() } else { Vec::new() };
         let hosts = func.callees.iter().filter_map(|callee| callee.host().cloned()).collect();
         let compiled = Compiled { params, result, fallible, traps, hosts, warnings };
         if let Wanted::Typed { params, result, fallible } = *wanted {

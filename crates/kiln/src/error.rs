@@ -112,7 +112,9 @@ impl RunError {
     #[must_use]
     pub fn span(&self) -> Option<crate::span::Span> {
         match self {
-            RunError::Overflow { span } | RunError::DivisionByZero { span } | RunError::Host { span, .. } => Some(*span),
+            RunError::Overflow { span } | RunError::DivisionByZero { span } | RunError::Host { span, .. } => {
+                Some(*span)
+            }
             RunError::ArgumentCount { .. } | RunError::ArgumentType { .. } => None,
         }
     }

@@ -8,11 +8,11 @@
 use crate::engine::Param;
 use crate::error::Error;
 use crate::ir::{self, Func, Ref};
-use crate::ops::Op;
 use crate::isa::x64::abi::{Convention, HOST};
 use crate::isa::x64::features::Level;
 use crate::isa::x64::text::push_text;
 use crate::mach::listing;
+use crate::ops::Op;
 use crate::pipeline::{Compiler, Request, Target, instructions, origins};
 use crate::span::{Diagnostic, Span};
 use crate::types::Type;
@@ -50,8 +50,6 @@ pub struct Inspection {
     pub source: String,
     /// The syntax tree as nested lists.
     pub ast: String,
-    /// The formula in canonical form.
-    pub canonical: String,
     /// The values as written: nothing folded, no rule applied.
     pub ir_unoptimised: String,
     /// The values that are compiled.
@@ -88,7 +86,7 @@ impl Inspection {
             span: func.spans[fired.result.index()],
         });
         let rules = rules.collect();
-        let (ast, canonical) = (compiler.front.dump(&source), compiler.front.print(&source));
+        let ast = compiler.front.dump(&source);
         let ir = ir::text::print(func);
         let params = compiler.inputs().map(|(name, ty)| Param { name: name.to_owned(), ty }).collect();
         let result_type = func.ty(func.results[0]);
@@ -99,7 +97,6 @@ impl Inspection {
         Ok(Inspection {
             source,
             ast,
-            canonical,
             ir_unoptimised,
             ir,
             rules,

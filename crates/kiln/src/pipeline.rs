@@ -107,7 +107,12 @@ impl Compiler {
     }
 
     /// The same, with folding and rules on or off, and with a record of the rules that fired.
-    pub(crate) fn build(&mut self, request: &Request<'_>, optimise: bool, trace: bool) -> Result<Vec<Diagnostic>, Error> {
+    pub(crate) fn build(
+        &mut self,
+        request: &Request<'_>,
+        optimise: bool,
+        trace: bool,
+    ) -> Result<Vec<Diagnostic>, Error> {
         let fail = |source: &str, diagnostics| Error::Formula { source: source.to_owned(), diagnostics };
         let source = text::utf8(request.source)
             .map_err(|diagnostic| fail(&String::from_utf8_lossy(request.source), vec![*diagnostic]))?;

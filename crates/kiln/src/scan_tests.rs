@@ -15,7 +15,8 @@ use crate::mach::walk::Chaos;
 use crate::pipeline::{Compiler, Target};
 use crate::types::Type;
 use iced_x86::{
-    CpuidFeature, Decoder, DecoderOptions, EncodingKind, Instruction, InstructionInfoFactory, Mnemonic, OpAccess, OpKind, Register,
+    CpuidFeature, Decoder, DecoderOptions, EncodingKind, Instruction, InstructionInfoFactory, Mnemonic, OpAccess,
+    OpKind, Register,
 };
 
 /// The features that belong to each level, and not to the one before it.
@@ -87,7 +88,9 @@ impl Scan<'_> {
         if let (Some(a), Some(b)) = (legacy, vex) {
             return Err(format!("both legacy and VEX: at {a:x} and {b:x}"));
         }
-        if let Some(mark) = self.marks.iter().find(|&&m| u64::from(m) != self.code as u64 && !starts.contains(&m.into())) {
+        if let Some(mark) =
+            self.marks.iter().find(|&&m| u64::from(m) != self.code as u64 && !starts.contains(&m.into()))
+        {
             return Err(format!("{mark:x}: an instruction that the decoder does not see"));
         }
         Ok(())

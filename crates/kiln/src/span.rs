@@ -165,7 +165,12 @@ impl Diagnostic {
             Severity::Warning => "warning",
         };
         writeln!(out, "{word}[{}]: {}", self.code, self.message)?;
-        excerpt(out, source, self.span, self.help.as_deref().filter(|h| h.len() <= 60 && h.starts_with("did you mean")))?;
+        excerpt(
+            out,
+            source,
+            self.span,
+            self.help.as_deref().filter(|h| h.len() <= 60 && h.starts_with("did you mean")),
+        )?;
         for label in &self.labels {
             excerpt(out, source, label.span, Some(&label.text))?;
         }
@@ -315,11 +320,15 @@ mod tests {
 
     #[test]
     fn plain_rendering() {
-        let d = Diagnostic::error("unknown-function", Span::new(4, 7), "unknown function `lgo`").help("did you mean `log`?");
+        let d = Diagnostic::error("unknown-function", Span::new(4, 7), "unknown function `lgo`")
+            .help("did you mean `log`?");
         let expected = "error[unknown-function]: unknown function `lgo`\n --> 1:5\n  | 1 + lgo(x)\n  |     ^^^ did you mean `log`?\n help: did you mean `log`?\n";
         assert_eq!(d.render_plain("1 + lgo(x)"), expected);
         let d = Diagnostic::error("syntax", Span::new(5, 7), "wrong").fix(Span::new(5, 7), "*");
-        assert_eq!(d.render_plain("😀x×y"), "error[syntax]: wrong\n --> 1:3\n  | 😀x×y\n  |   ^\n  fix: replace `×` by `*`\n");
+        assert_eq!(
+            d.render_plain("😀x×y"),
+            "error[syntax]: wrong\n --> 1:3\n  | 😀x×y\n  |   ^\n  fix: replace `×` by `*`\n"
+        );
     }
 
     #[test]

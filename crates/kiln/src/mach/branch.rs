@@ -7,7 +7,9 @@
 
 #![forbid(unsafe_code)]
 
-use super::walk::{Frame, Hidden, JoinValue, NO_REG, NONE, Note, Owners, REGS, Target, Walk, class_of, reg_from, stack};
+use super::walk::{
+    Frame, Hidden, JoinValue, NO_REG, NONE, Note, Owners, REGS, Target, Walk, class_of, reg_from, stack,
+};
 use super::{MInst, Reg};
 use crate::ir::{Func, Node, Ref};
 use crate::ops::Op;
@@ -139,11 +141,7 @@ impl Walk {
             return;
         }
         let node = *func.node(value);
-        let reg = if join.reg != NO_REG {
-            reg_from(join.reg)
-        } else {
-            self.temp_of(target, func, class_of(join.ty))
-        };
+        let reg = if join.reg != NO_REG { reg_from(join.reg) } else { self.temp_of(target, func, class_of(join.ty)) };
         self.lock(reg);
         if join.slot != NONE {
             self.note(Note::Store { value: join.r, reg, slot: join.slot, at: 0 });
@@ -271,7 +269,13 @@ impl Walk {
             let (swap, count) = target.swap(to, from);
             forward.extend(swap[..count].iter().map(|&inst| (None, inst)));
             for m in &mut self.moves {
-                m.2 = if m.2 == to { from } else if m.2 == from { to } else { m.2 };
+                m.2 = if m.2 == to {
+                    from
+                } else if m.2 == from {
+                    to
+                } else {
+                    m.2
+                };
             }
         }
         forward.extend(self.loads.drain(..).map(|(value, reg, inst)| (Some((value, reg)), inst)));

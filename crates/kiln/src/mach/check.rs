@@ -564,7 +564,8 @@ impl<'a> Checker<'a> {
         for reg in each(effect.address & !stack) {
             let symbol = state.registers[reg.index()].symbol;
             self.read(symbol);
-            let pointer = [Hidden::Args, Hidden::Out, Hidden::Context].iter().any(|&h| self.holds(symbol, self.hidden(h)));
+            let pointer =
+                [Hidden::Args, Hidden::Out, Hidden::Context].iter().any(|&h| self.holds(symbol, self.hidden(h)));
             ensure(pointer, || format!("an address is made of {reg:?}, which holds {symbol:?}"))?;
         }
         let loaded = match effect.memory {

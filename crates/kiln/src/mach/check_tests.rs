@@ -137,14 +137,21 @@ fn a_wrong_register_is_noticed() {
 fn exchanged_moves_are_noticed() {
     let mut score = Score::default();
     each_function(|compiler, target, _| {
-        let moves: Vec<usize> = compiler.walk.notes.iter().filter_map(|n| match n {
-            Note::Move { at, .. } => Some(*at as usize),
-            _ => None,
-        }).collect();
+        let moves: Vec<usize> = compiler
+            .walk
+            .notes
+            .iter()
+            .filter_map(|n| match n {
+                Note::Move { at, .. } => Some(*at as usize),
+                _ => None,
+            })
+            .collect();
         for pair in moves.windows(2).filter(|pair| pair[0] + 1 == pair[1]) {
             let body = &mut compiler.walk.code.body;
             let (later, earlier) = (describe(&body[pair[0]]), describe(&body[pair[1]]));
-            if (later.reads | later.address) & earlier.writes == 0 && (earlier.reads | earlier.address) & later.writes == 0 {
+            if (later.reads | later.address) & earlier.writes == 0
+                && (earlier.reads | earlier.address) & later.writes == 0
+            {
                 continue;
             }
             body.swap(pair[0], pair[1]);

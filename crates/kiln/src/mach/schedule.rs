@@ -261,7 +261,8 @@ impl Schedule {
         for i in 1..self.spots.len() {
             let spot = self.spots[i];
             let parent = spot.parent as usize;
-            let target = if parent != 0 && self.spots[parent].depth == 0 { self.spots[parent].parent } else { spot.parent };
+            let target =
+                if parent != 0 && self.spots[parent].depth == 0 { self.spots[parent].parent } else { spot.parent };
             self.spots[i].parent = target;
         }
         for (place, arm) in self.place.iter_mut().zip(&mut self.arms) {

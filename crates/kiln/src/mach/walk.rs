@@ -575,9 +575,10 @@ impl Walk {
             let reg = reg_at(class, candidates.trailing_zeros());
             candidates &= candidates - 1;
             let owner = self.owners.owner[reg.index()];
-            let stored = func.nodes.get(owner as usize).is_none_or(|n| {
-                n.op != Op::Const && !(n.op == Op::Param && self.params_in_memory)
-            });
+            let stored = func
+                .nodes
+                .get(owner as usize)
+                .is_none_or(|n| n.op != Op::Const && !(n.op == Op::Param && self.params_in_memory));
             if (stored, owner) < best_key || !best.is_some() {
                 (best, best_key) = (reg, (stored, owner));
             }
@@ -622,7 +623,14 @@ impl Walk {
     }
 
     /// Makes every register in the mask free, keeping values in registers outside `clobbered` where there are any.
-    pub(crate) fn vacate_all<T: Target>(&mut self, target: &T, func: &Func, class: usize, mask: u32, clobbered: [u32; 2]) {
+    pub(crate) fn vacate_all<T: Target>(
+        &mut self,
+        target: &T,
+        func: &Func,
+        class: usize,
+        mask: u32,
+        clobbered: [u32; 2],
+    ) {
         let mut taken = mask & !self.owners.free[class];
         while taken != 0 {
             let reg = reg_at(class, taken.trailing_zeros());

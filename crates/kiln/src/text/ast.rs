@@ -143,7 +143,8 @@ pub(crate) struct Ast {
 
 impl Literal {
     fn dump(&self) -> String {
-        let mut out = if self.flags & (INTEGER | HUGE) == INTEGER { self.int.to_string() } else { format!("{:?}", self.value) };
+        let mut out =
+            if self.flags & (INTEGER | HUGE) == INTEGER { self.int.to_string() } else { format!("{:?}", self.value) };
         if let Some(ty) = self.suffix {
             out.push_str(ty.name());
         }

@@ -236,7 +236,11 @@ impl FrontEnd {
 /// The warning that a new name hides a constant or looks like a function.
 fn shadows(symbol: Symbol, name: &str, span: Span) -> Option<Diagnostic> {
     if symbol.is_constant() {
-        return Some(Diagnostic::warning("shadow/constant", span, format!("{} hides the constant of this name", quote(name))));
+        return Some(Diagnostic::warning(
+            "shadow/constant",
+            span,
+            format!("{} hides the constant of this name", quote(name)),
+        ));
     }
     math::lookup(name)?;
     Some(Diagnostic::warning("shadow/function", span, format!("{} is also the name of a function", quote(name))))
@@ -314,7 +318,11 @@ impl Checker<'_> {
                 fits.then_some(Value::F32(if negative { -narrow } else { narrow }))
             }
             Type::I32 | Type::I64 => {
-                let limit = if literal.flags & RADIX != 0 { u64::MAX >> (64 - bits) } else { (1 << (bits - 1)) - 1 + u64::from(negative) };
+                let limit = if literal.flags & RADIX != 0 {
+                    u64::MAX >> (64 - bits)
+                } else {
+                    (1 << (bits - 1)) - 1 + u64::from(negative)
+                };
                 let fits = literal.flags & (INTEGER | HUGE) == INTEGER && literal.int <= limit;
                 let int = if negative { literal.int.wrapping_neg() } else { literal.int } as i64;
                 fits.then_some(if ty == Type::I32 { Value::I32(int as i32) } else { Value::I64(int) })

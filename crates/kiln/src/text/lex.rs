@@ -342,7 +342,10 @@ impl Lexer<'_> {
     fn lone_dot(&mut self) {
         let span = Span::new(self.at as u32, self.at as u32 + 1);
         let message = "a point needs a digit beside it";
-        self.sink.push(Diagnostic::error("syntax/point", span, message).help("names have no members; `2.5`, `.5` and `5.` are numbers"));
+        self.sink.push(
+            Diagnostic::error("syntax/point", span, message)
+                .help("names have no members; `2.5`, `.5` and `5.` are numbers"),
+        );
         self.at += 1;
     }
 
@@ -403,8 +406,17 @@ impl Lexer<'_> {
         if let Some(digit) = c.to_digit(10).or_else(|| digit_of_another_script(c)) {
             let message = format!("{} is a digit of another script", describe(c));
             self.sink.push(Diagnostic::error("char/digit", span, message).fix(span, digit.to_string()));
-            self.literals.push(Literal { value: f64::from(digit), int: u64::from(digit), flags: INTEGER, suffix: None });
+            self.literals.push(Literal {
+                value: f64::from(digit),
+                int: u64::from(digit),
+                flags: INTEGER,
+                suffix: None,
+            });
             return self.push(Tok::Number, start, self.at, self.literals.len() as u32 - 1);
+        }
+        if self.sink.is_full() {
+            // Megabytes of such characters are counted, not described.
+            return self.sink.count_error();
         }
         let diagnostic = match c {
             '\0' => Diagnostic::error("char/nul", span, "the formula contains a NUL byte"),
@@ -413,10 +425,13 @@ impl Lexer<'_> {
                 Diagnostic::error("char/bidi", span, format!("{} changes the direction of the text", describe(c)))
                     .help("such characters can make a formula look like another one")
             }
-            c if c.is_control() => Diagnostic::error("char/control", span, format!("unexpected control character {}", describe(c))),
+            c if c.is_control() => {
+                Diagnostic::error("char/control", span, format!("unexpected control character {}", describe(c)))
+            }
             c if c.is_whitespace() => {
                 return self.sink.push(
-                    Diagnostic::error("char/space", span, format!("unusual white space {}", describe(c))).fix(span, " "),
+                    Diagnostic::error("char/space", span, format!("unusual white space {}", describe(c)))
+                        .fix(span, " "),
                 );
             }
             c => Diagnostic::error("char", span, format!("unexpected character {}", describe(c))),
@@ -465,8 +480,7 @@ fn latin(c: char) -> char {
 
 /// Decimal digits outside ASCII come in runs of ten.
 fn digit_of_another_script(c: char) -> Option<u32> {
-    const ZEROS: [char; 14] =
-        ['٠', '۰', '߀', '०', '০', '੦', '૦', '୦', '௦', '౦', '๐', '໐', '༠', '０'];
+    const ZEROS: [char; 14] = ['٠', '۰', '߀', '०', '০', '੦', '૦', '୦', '௦', '౦', '๐', '໐', '༠', '０'];
     ZEROS.iter().find_map(|&zero| (c as u32).checked_sub(zero as u32).filter(|&d| d < 10))
 }
 
@@ -533,9 +547,11 @@ impl Lexer<'_> {
             parse_decimal(&self.source[start..at], plain)
         };
         if flags == INTEGER && digits > 19 {
-            match self.source[start..at].bytes().filter(|&b| b != b'_').try_fold(0u64, |v, b| {
-                v.checked_mul(10)?.checked_add(u64::from(b - b'0'))
-            }) {
+            match self.source[start..at]
+                .bytes()
+                .filter(|&b| b != b'_')
+                .try_fold(0u64, |v, b| v.checked_mul(10)?.checked_add(u64::from(b - b'0')))
+            {
                 Some(v) => mantissa = v,
                 None => flags |= HUGE,
             }
@@ -628,7 +644,8 @@ impl Lexer<'_> {
     fn push_number(&mut self, start: usize, mut literal: Literal) {
         if let Some(b'f' | b'i') = self.bytes.get(self.at) {
             let text = self.bytes.get(self.at..self.at + 3).unwrap_or(b"");
-            let ends = !self.bytes.get(self.at + 3).is_some_and(|&b| b >= 0x80 || matches!(CLASS[b as usize], LETTER | DIGIT));
+            let next = self.source.get(self.at + 3..).and_then(|rest| rest.chars().next());
+            let ends = next.is_none_or(|c| c != '_' && !unicode_ident::is_xid_continue(c));
             if ends && let Some(ty) = std::str::from_utf8(text).ok().and_then(Type::from_name) {
                 self.at += 3;
                 literal.suffix = Some(ty);

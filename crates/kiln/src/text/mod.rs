@@ -30,13 +30,13 @@ pub struct Limits {
     pub source_bytes: u32,
     /// Deepest nesting of brackets, operators and blocks. Default: 1,000,000.
     pub nesting: u32,
-    /// Most parts (names, numbers, operators). Default: 16,777,216.
+    /// Most parts (names, numbers, operators). Default: 4,194,304, which take about 400 MiB while they are compiled.
     pub nodes: u32,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Limits { source_bytes: 64 << 20, nesting: 1_000_000, nodes: 1 << 24 }
+        Limits { source_bytes: 64 << 20, nesting: 1_000_000, nodes: 1 << 22 }
     }
 }
 
@@ -61,6 +61,17 @@ impl Sink {
         if self.list.len() < DIAGNOSTICS {
             self.list.push(diagnostic);
         }
+    }
+
+    /// Will the next one only be counted?
+    pub(crate) fn is_full(&self) -> bool {
+        self.list.len() >= DIAGNOSTICS
+    }
+
+    /// Counts an error that would not be kept.
+    pub(crate) fn count_error(&mut self) {
+        self.errors += 1;
+        self.all += 1;
     }
 
     /// Were there errors?
@@ -108,7 +119,15 @@ impl FrontEnd {
     pub(crate) fn new<'a>(functions: impl Iterator<Item = &'a str>) -> FrontEnd {
         let (ast, sink) = (Ast::default(), Sink::default());
         let builtins = crate::math::all().iter().flat_map(|f| std::iter::once(f.name).chain(f.aliases.iter().copied()));
-        FrontEnd { symbols: Symbols::new(builtins.chain(functions)), ast, sink, tokens: Vec::new(), open: Vec::new(), frames: Vec::new(), state: check::State::default() }
+        FrontEnd {
+            symbols: Symbols::new(builtins.chain(functions)),
+            ast,
+            sink,
+            tokens: Vec::new(),
+            open: Vec::new(),
+            frames: Vec::new(),
+            state: check::State::default(),
+        }
     }
 
     /// Reads `source` into `self.ast`; what is wrong with it is in `self.sink`.
@@ -123,11 +142,6 @@ impl FrontEnd {
     /// The tree as S-expressions.
     pub(crate) fn dump(&self, _source: &str) -> String {
         self.ast.dump(&self.symbols)
-    }
-
-    /// The formula in its canonical form.
-    pub(crate) fn print(&self, source: &str) -> String {
-        source.to_owned()
     }
 
     fn parser<'a>(&'a mut self, source: &'a str, limits: Limits) -> parse::Parser<'a> {
@@ -152,7 +166,8 @@ impl FrontEnd {
 pub(crate) fn utf8(bytes: &[u8]) -> Result<&str, Box<Diagnostic>> {
     std::str::from_utf8(bytes).map_err(|error| {
         let at = error.valid_up_to() as u32;
-        let message = format!("the formula is not UTF-8 text: byte {at} (0x{:02x}) begins no character", bytes[at as usize]);
+        let message =
+            format!("the formula is not UTF-8 text: byte {at} (0x{:02x}) begins no character", bytes[at as usize]);
         Box::new(Diagnostic::error("utf8", Span::new(at, at + 1), message))
     })
 }

@@ -72,16 +72,6 @@ const BINARY: [(Kind, u8); Tok::End as usize + 1] = {
     table
 };
 
-/// The precedence level of a node's operator, for the printer; operands without operators bind tightest.
-pub(super) fn level_of(kind: Kind) -> u8 {
-    match kind {
-        Kind::Neg | Kind::Plus | Kind::Complement => level::UNARY,
-        Kind::Not => level::NOT,
-        Kind::Chain => level::COMPARE,
-        _ => BINARY_ROWS.iter().find(|row| row.1 == kind).map_or(u8::MAX, |row| row.2),
-    }
-}
-
 /// What waits on the stack.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Wait {
@@ -360,7 +350,8 @@ impl Parser<'_> {
             Tok::Comma => self.comma(token),
             Tok::Newline | Tok::Semicolon | Tok::End => {
                 if token.kind == Tok::Semicolon && self.barrier().wait == Wait::Call {
-                    let diagnostic = Diagnostic::error("syntax/comma", token.span(), "arguments are separated by commas");
+                    let diagnostic =
+                        Diagnostic::error("syntax/comma", token.span(), "arguments are separated by commas");
                     self.sink.push(diagnostic.fix(token.span(), ","));
                     return self.comma(token);
                 }
@@ -505,7 +496,8 @@ impl Parser<'_> {
         self.frames.pop();
         self.in_parentheses(self.call_paren_end(frame).saturating_sub(1), close);
         let next = self.token();
-        let goes_on = BINARY[next.kind as usize].1 > 0 || matches!(next.kind, Tok::LBrace | Tok::Question | Tok::Keyword);
+        let goes_on =
+            BINARY[next.kind as usize].1 > 0 || matches!(next.kind, Tok::LBrace | Tok::Question | Tok::Keyword);
         if goes_on {
             return State::Operator;
         }

@@ -7,10 +7,29 @@
 
 /// Names from elsewhere, and what they are called here.
 const ELSEWHERE: &[(&str, &str)] = &[
-    ("pwr", "pow"), ("expo", "exp"), ("logn", "log"), ("lg", "log10"), ("lb", "log2"), ("ceiling", "ceil"),
-    ("int", "trunc"), ("fabs", "abs"), ("rsqrt", "recip"), ("fmodf", "fmod"), ("tgammaf", "gamma"),
-    ("factorial", "fact"), ("mean", "mean"), ("iff", "if"), ("ifelse", "if"), ("sqr", "sqrt"), ("atan_2", "atan2"),
-    ("float", "f64"), ("double", "f64"), ("single", "f32"), ("long", "i64"), ("modulo", "mod"), ("bitxor", "xor"),
+    ("pwr", "pow"),
+    ("expo", "exp"),
+    ("logn", "log"),
+    ("lg", "log10"),
+    ("lb", "log2"),
+    ("ceiling", "ceil"),
+    ("int", "trunc"),
+    ("fabs", "abs"),
+    ("rsqrt", "recip"),
+    ("fmodf", "fmod"),
+    ("tgammaf", "gamma"),
+    ("factorial", "fact"),
+    ("mean", "mean"),
+    ("iff", "if"),
+    ("ifelse", "if"),
+    ("sqr", "sqrt"),
+    ("atan_2", "atan2"),
+    ("float", "f64"),
+    ("double", "f64"),
+    ("single", "f32"),
+    ("long", "i64"),
+    ("modulo", "mod"),
+    ("bitxor", "xor"),
 ];
 
 /// The candidate nearest to `name`, if one is near.

@@ -94,25 +94,10 @@ impl Symbols {
         self.text.truncate(self.preset_text);
     }
 
-    /// How many names there are.
-    pub(crate) fn len(&self) -> usize {
-        self.entries.len()
-    }
-
-    /// Is this a keyword, constant or built-in function, and not a name of the formula's own?
-    pub(crate) fn is_preset(&self, symbol: Symbol) -> bool {
-        (symbol.0 as usize) < self.presets
-    }
-
     /// The name.
     pub(crate) fn name(&self, symbol: Symbol) -> &str {
         let entry = self.entries[symbol.0 as usize];
         &self.text[entry.start as usize..(entry.start + entry.len) as usize]
-    }
-
-    /// All names with their numbers.
-    pub(crate) fn iter(&self) -> impl Iterator<Item = (Symbol, &str)> {
-        (0..self.entries.len() as u32).map(|i| (Symbol(i), self.name(Symbol(i))))
     }
 
     /// The number of a name that may not be there.
@@ -198,7 +183,7 @@ mod tests {
     fn reset_keeps_the_presets_only() {
         let mut symbols = Symbols::new(["sin", "cos"].into_iter());
         let sin = symbols.find("sin");
-        let count = symbols.len();
+        let count = symbols.entries.len();
         for round in 0..3 {
             for i in 0..3000 {
                 symbols.intern(&format!("name_{round}_{i}"));
@@ -208,7 +193,7 @@ mod tests {
             assert_eq!(symbols.intern("x"), x);
             assert_eq!(symbols.name(x), "x");
             symbols.reset();
-            assert_eq!((symbols.len(), symbols.find("sin"), symbols.find("x")), (count, sin, None));
+            assert_eq!((symbols.entries.len(), symbols.find("sin"), symbols.find("x")), (count, sin, None));
         }
         assert_eq!(symbols.find("let"), Some(Symbol::LET));
         assert_eq!(symbols.find("bool"), Some(Symbol::BOOL));

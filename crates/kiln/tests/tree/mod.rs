@@ -5,33 +5,33 @@
 use std::path::{Path, PathBuf};
 
 /// The workspace's root.
-pub fn root() -> PathBuf {
+pub(crate) fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
 }
 
 /// A source file.
-pub struct File {
+pub(crate) struct File {
     /// Below `src`, with `/`.
-    pub path: String,
-    pub text: String,
+    pub(crate) path: String,
+    pub(crate) text: String,
     /// Compiled for tests alone.
-    pub is_test: bool,
+    pub(crate) is_test: bool,
 }
 
 impl File {
     /// The first module of its path.
-    pub fn module(&self) -> &str {
+    pub(crate) fn module(&self) -> &str {
         self.path.split('/').next().unwrap_or("").trim_end_matches(".rs")
     }
 
     /// Its text before the tests at its end.
-    pub fn code(&self) -> &str {
+    pub(crate) fn code(&self) -> &str {
         let end = self.text.find("#[cfg(test)]\nmod tests {").unwrap_or(self.text.len());
         &self.text[..end]
     }
 
     /// The names that follow `prefix` in code, comments left out, each once.
-    pub fn names_after(&self, prefix: &str) -> Vec<&str> {
+    pub(crate) fn names_after(&self, prefix: &str) -> Vec<&str> {
         let mut names = Vec::new();
         for line in self.code().lines().filter(|line| !line.trim_start().starts_with("//")) {
             for rest in line.split(prefix).skip(1) {
@@ -45,7 +45,7 @@ impl File {
     }
 
     /// The numbers, from 0, of the lines on which an unsafe block or implementation begins.
-    pub fn unsafe_lines(&self) -> impl Iterator<Item = usize> {
+    pub(crate) fn unsafe_lines(&self) -> impl Iterator<Item = usize> {
         let begins = |line: &str| {
             let line = line.trim_start();
             !line.starts_with("//") && (line.contains("unsafe {") || line.starts_with("unsafe impl"))
@@ -54,7 +54,7 @@ impl File {
     }
 
     /// The heads of its public items.
-    pub fn public_items(&self) -> Vec<String> {
+    pub(crate) fn public_items(&self) -> Vec<String> {
         let mut items = Vec::new();
         let mut lines = self.code().lines();
         while let Some(line) = lines.next() {
@@ -76,7 +76,7 @@ impl File {
 }
 
 /// All source files, sorted by path.
-pub fn sources() -> Vec<File> {
+pub(crate) fn sources() -> Vec<File> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
     let mut files = Vec::new();
     let mut folders = vec![folder.clone()];
@@ -139,7 +139,7 @@ fn test_modules(file: &File) -> Vec<String> {
 }
 
 /// Compares with a file, or rewrites it under `KILN_BLESS=1`.
-pub fn compare(path: &Path, text: &str) {
+pub(crate) fn compare(path: &Path, text: &str) {
     if std::env::var_os("KILN_BLESS").is_some() {
         std::fs::write(path, text).expect("written");
         return;

@@ -1,17 +1,17 @@
 //! Files of functions before and after the rules, and the round trip of random functions through text.
 
 use super::read::{Known, parse};
-use crate::ir::build::Builder;
-use crate::run::host::HostFunction;
-use crate::types::Value;
-use std::sync::Arc;
 use super::*;
 use crate::ir::build::BuildOptions;
+use crate::ir::build::Builder;
 use crate::ir::eval::{Scratch, evaluate};
 use crate::ir::rules::soup::Soup;
 use crate::ir::rules::tests::{Random, awkward};
 use crate::ir::verify::verify;
+use crate::run::host::HostFunction;
+use crate::types::Value;
 use std::path::Path;
+use std::sync::Arc;
 
 /// The functions that texts may call here.
 fn callees(name: &str) -> Option<Known> {

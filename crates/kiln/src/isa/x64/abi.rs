@@ -344,7 +344,12 @@ impl Frame {
             walk.emit(alu_imm(&SUB, 1, RSP, self.bytes));
             // Pages are touched in order, so that a guard page is met and not stepped over.
             for page in (1..=self.bytes / PAGE).rev() {
-                let touch = MInst { regs: [RSP, Reg::NONE, Reg::NONE], mode: 1, disp: -page * PAGE, ..MInst::new(OR_RM32_IMM8) };
+                let touch = MInst {
+                    regs: [RSP, Reg::NONE, Reg::NONE],
+                    mode: 1,
+                    disp: -page * PAGE,
+                    ..MInst::new(OR_RM32_IMM8)
+                };
                 walk.emit(touch);
             }
         }

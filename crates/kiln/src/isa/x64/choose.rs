@@ -8,7 +8,7 @@
 #![forbid(unsafe_code)]
 
 use super::insts::*;
-use super::lower::{CMP, FANDN, FAND, FCOMPARE, FOR, Seq, X64, alu_imm, immediate, op, op1, op2, wide, with_imm};
+use super::lower::{CMP, FAND, FANDN, FCOMPARE, FOR, Seq, X64, alu_imm, immediate, op, op1, op2, wide, with_imm};
 use crate::ir::{Func, Node, Ref};
 use crate::mach::walk::{Rm, Target, Walk};
 use crate::mach::{Inst, Label, MInst, Reg, RegClass};
@@ -304,10 +304,7 @@ impl X64 {
         let bring = self.bring(walk, func, to, Ref(node.a));
         let other = if node.a == node.b { to } else { walk.use_reg(self, func, Ref(node.b)) };
         let better = if node.op == Op::Min { L } else { Cc(15) };
-        walk.emit_all(&[
-            op(CMP.rm[w], [other, to, Reg::NONE]),
-            op(MOVES[better.0][w], [to, other, Reg::NONE]),
-        ]);
+        walk.emit_all(&[op(CMP.rm[w], [other, to, Reg::NONE]), op(MOVES[better.0][w], [to, other, Reg::NONE])]);
         self.emit_bring(walk, bring);
     }
 

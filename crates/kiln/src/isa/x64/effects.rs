@@ -90,14 +90,18 @@ fn action(inst: &MInst, memory: Option<MemoryUse>) -> Action {
         MOV_RM64_R64 | MOV_R64_RM64 => transfer(memory, a, b, 8, false),
         MOV_RM32_R32 | MOV_R32_RM32 => transfer(memory, a, b, 4, true),
         MOVZX_R32_RM8 => transfer(memory, a, b, 1, true),
-        MOVAPS | MOVUPS | MOVUPS_STORE | VMOVAPS_128 | VMOVUPS_128 | VMOVUPS_STORE_128 => transfer(memory, a, b, 16, false),
+        MOVAPS | MOVUPS | MOVUPS_STORE | VMOVAPS_128 | VMOVUPS_128 | VMOVUPS_STORE_128 => {
+            transfer(memory, a, b, 16, false)
+        }
         MOVSS_LOAD | MOVSS_STORE | VMOVSS_LOAD | VMOVSS_STORE => transfer(memory, a, b, 4, false),
         MOVSD_LOAD | MOVSD_STORE | VMOVSD_LOAD | VMOVSD_STORE => transfer(memory, a, b, 8, false),
         XOR_R32_RM32 | XOR_R64_RM64 | XORPS if memory.is_none() && a == b => Action::Constant { to: a, bits: 0 },
         VXORPS_128 if memory.is_none() && b == c => Action::Constant { to: a, bits: 0 },
         MOV_R32_IMM32 => Action::Constant { to: a, bits: u64::from(inst.imm as u32) },
         MOV_RM64_IMM32 if memory.is_none() => Action::Constant { to: a, bits: i64::from(inst.imm) as u64 },
-        MOV_R64_IMM64 => Action::Constant { to: a, bits: u64::from(inst.imm as u32) | u64::from(inst.disp as u32) << 32 },
+        MOV_R64_IMM64 => {
+            Action::Constant { to: a, bits: u64::from(inst.imm as u32) | u64::from(inst.disp as u32) << 32 }
+        }
         MOV_RM32_IMM32 if memory.is_some() => Action::StoreImm,
         XCHG_RM64_R64 if memory.is_none() => Action::Exchange { a, b },
         OR_RM32_IMM8 if memory.is_some() && inst.imm == 0 => Action::Touch,

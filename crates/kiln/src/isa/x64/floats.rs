@@ -7,8 +7,8 @@
 use super::features::Level;
 use super::insts::*;
 use super::lower::{
-    FADD_SUB, FAND, FANDN, FCOMPARE, FMAX, FMIN, FOR, FROUND, FXOR, Forms, Seq, X64, alu_imm, op, op1, op2, op3, sign_bit,
-    wide, with_imm,
+    FADD_SUB, FAND, FANDN, FCOMPARE, FMAX, FMIN, FOR, FROUND, FXOR, Forms, Seq, X64, alu_imm, op, op1, op2, op3,
+    sign_bit, wide, with_imm,
 };
 use crate::ir::{Func, Node, Ref};
 use crate::mach::walk::{Rm, Target, Walk};

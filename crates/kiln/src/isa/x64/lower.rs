@@ -12,8 +12,8 @@ use super::features::Level;
 use super::insts::*;
 use super::regs::{RAX, RCX, RDI, RDX, RSI, RSP};
 use crate::ir::{Func, Node, Ref, Target as Callee, TrapKind};
-use crate::mach::walk::{Address, Rm, Target, Walk};
 use crate::mach::buffer::Pool;
+use crate::mach::walk::{Address, Rm, Target, Walk};
 use crate::mach::{Inst, Label, MInst, Mem, Reg, RegClass};
 use crate::ops::Op;
 use crate::run::host;
@@ -418,7 +418,8 @@ impl X64 {
     fn divide_sequence(&self, walk: &mut Walk, kind: Op, w: usize, by: Reg) {
         let (ordinary, end) = (walk.label(), walk.label());
         let last_bit = [31, 63][w];
-        let (lea, imul, sar) = ([LEA_R32, LEA_R64][w], [IMUL_R32_RM32, IMUL_R64_RM64][w], [SAR_RM32_IMM8, SAR_RM64_IMM8][w]);
+        let (lea, imul, sar) =
+            ([LEA_R32, LEA_R64][w], [IMUL_R32_RM32, IMUL_R64_RM64][w], [SAR_RM32_IMM8, SAR_RM64_IMM8][w]);
         let (test, idiv, extend) = ([TEST_RM32_R32, TEST_RM64_R64][w], [IDIV_RM32, IDIV_RM64][w], [CDQ, CQO][w]);
         let jump = |inst, label: Label| with_imm(MInst::new(inst), label.0 as i32);
         let r2 = |inst, a, b| op(inst, [a, b, Reg::NONE]);
@@ -652,9 +653,27 @@ impl Target for X64 {
             Op::Xor => self.int2(walk, func, r, &node, true, &XOR),
             Op::Not if node.ty == Type::Bool => self.not_bool(walk, func, r, &node),
             Op::Not => self.int1(walk, func, r, &node, [NOT_RM32, NOT_RM64]),
-            Op::Shl => self.shift(walk, func, r, &node, [[SHL_RM32_IMM8, SHL_RM64_IMM8], [SHL_RM32_CL, SHL_RM64_CL], [SHLX_R32, SHLX_R64]]),
-            Op::Sar => self.shift(walk, func, r, &node, [[SAR_RM32_IMM8, SAR_RM64_IMM8], [SAR_RM32_CL, SAR_RM64_CL], [SARX_R32, SARX_R64]]),
-            Op::Shr => self.shift(walk, func, r, &node, [[SHR_RM32_IMM8, SHR_RM64_IMM8], [SHR_RM32_CL, SHR_RM64_CL], [SHRX_R32, SHRX_R64]]),
+            Op::Shl => self.shift(
+                walk,
+                func,
+                r,
+                &node,
+                [[SHL_RM32_IMM8, SHL_RM64_IMM8], [SHL_RM32_CL, SHL_RM64_CL], [SHLX_R32, SHLX_R64]],
+            ),
+            Op::Sar => self.shift(
+                walk,
+                func,
+                r,
+                &node,
+                [[SAR_RM32_IMM8, SAR_RM64_IMM8], [SAR_RM32_CL, SAR_RM64_CL], [SARX_R32, SARX_R64]],
+            ),
+            Op::Shr => self.shift(
+                walk,
+                func,
+                r,
+                &node,
+                [[SHR_RM32_IMM8, SHR_RM64_IMM8], [SHR_RM32_CL, SHR_RM64_CL], [SHRX_R32, SHRX_R64]],
+            ),
             Op::Popcount => {
                 let to = walk.def(self, func, r);
                 walk.unlock(to);
@@ -732,4 +751,3 @@ fn scaled_index(walk: &Walk, func: &Func, r: Ref, base_is_free: bool) -> Option<
         _ => None,
     }
 }
-

@@ -207,7 +207,11 @@ impl Checker<'_> {
                 diagnostic = diagnostic.help(format!("did you mean {}?", quote(near))).fix(node.span(), near);
             } else if self.state.inputs.len() <= 8 {
                 let names: Vec<String> = self.state.inputs.iter().map(|&(s, _)| quote(self.symbols.name(s))).collect();
-                let help = if names.is_empty() { "the formula has no inputs".to_owned() } else { format!("the inputs are {}", names.join(", ")) };
+                let help = if names.is_empty() {
+                    "the formula has no inputs".to_owned()
+                } else {
+                    format!("the inputs are {}", names.join(", "))
+                };
                 diagnostic = diagnostic.help(help);
             }
         }
@@ -340,7 +344,11 @@ impl Checker<'_> {
             return Known::Error;
         }
         if base == BOOL || exponent == BOOL {
-            let message = format!("`^` is the power and needs numbers; its operands are {} and {}", self.describe(x), self.describe(y));
+            let message = format!(
+                "`^` is the power and needs numbers; its operands are {} and {}",
+                self.describe(x),
+                self.describe(y)
+            );
             self.sink.push(Diagnostic::error("type", span, message).help("exclusive or is `xor(a, b)`"));
             return Known::Error;
         }
@@ -359,7 +367,8 @@ impl Checker<'_> {
             Known::Typed(ty) if ty.is_int() && exponent == Known::Int => {
                 if negative {
                     let message = format!("a power of {ty} with a negative exponent is no int");
-                    let help = format!("make the base a float: `f64({})`", short(self.node(x).span().text(self.source)));
+                    let help =
+                        format!("make the base a float: `f64({})`", short(self.node(x).span().text(self.source)));
                     self.sink.push(Diagnostic::error("type", self.node(y).span(), message).help(help));
                 }
                 self.ask(y, ty);
@@ -480,9 +489,14 @@ impl Checker<'_> {
     #[cold]
     fn wrong_class(&mut self, node: Node, function: &Function, argument: u32, expected: &str) {
         let at = self.node(argument).span();
-        let message = format!("{} expects {expected}, and this argument is {}", quote(function.name), self.describe(argument));
+        let message =
+            format!("{} expects {expected}, and this argument is {}", quote(function.name), self.describe(argument));
         let text = short(at.text(self.source));
-        let help = if self.known(argument) == BOOL { format!("`f64({text})` is 1 or 0") } else { format!("`i64({text})` makes an int") };
+        let help = if self.known(argument) == BOOL {
+            format!("`f64({text})` is 1 or 0")
+        } else {
+            format!("`i64({text})` makes an int")
+        };
         self.sink.push(Diagnostic::error("type", at, message).help(help).label(node.span(), function.signature));
     }
 
@@ -515,7 +529,8 @@ impl Checker<'_> {
     fn arity(&mut self, node: Node, expected: &str, count: usize, signature: &str) {
         let name = quote(self.symbols.name(node.symbol()));
         let message = format!("{name} takes {expected}, and this call has {count}");
-        self.sink.push(Diagnostic::error("arity", node.span(), message).help(format!("its signature is `{signature}`")));
+        self.sink
+            .push(Diagnostic::error("arity", node.span(), message).help(format!("its signature is `{signature}`")));
     }
 
     #[cold]
@@ -534,7 +549,8 @@ impl Checker<'_> {
             let builtins = math::all().iter().flat_map(|f| std::iter::once(f.name).chain(f.aliases.iter().copied()));
             let hosts = self.hosts.iter().map(|h| h.name());
             if !matches!(self.state.binding(symbol), Binding::Nothing) {
-                diagnostic = diagnostic.help(format!("{quoted} is a value; a product needs its sign: `{}*(...)`", short(name)));
+                diagnostic =
+                    diagnostic.help(format!("{quoted} is a value; a product needs its sign: `{}*(...)`", short(name)));
             } else if let Some(near) = suggest::nearest(name, hosts.chain(builtins)) {
                 diagnostic = diagnostic.help(format!("did you mean {}?", quote(near))).fix(span, near);
             }
@@ -550,7 +566,10 @@ impl Checker<'_> {
             return inner.find('`').map_or(1, |at| at as u32 + 2);
         }
         let opens = if node.flags & crate::text::ast::PARENTHESISED != 0 { 1 } else { 0 };
-        text.char_indices().skip(opens).find(|&(_, c)| matches!(c, '(' | ' ' | '\t' | '#' | '\r' | '\n')).map_or(1, |(at, _)| at as u32)
+        text.char_indices()
+            .skip(opens)
+            .find(|&(_, c)| matches!(c, '(' | ' ' | '\t' | '#' | '\r' | '\n'))
+            .map_or(1, |(at, _)| at as u32)
     }
 
     // Structure.

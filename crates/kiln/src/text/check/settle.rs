@@ -62,7 +62,9 @@ impl Checker<'_> {
             }
             let inner = match context {
                 Context::At(ty) => Context::At(self.fit(info.known, ty)),
-                Context::OfLet if info.known == Known::Whole && known != Known::Whole => Context::At(self.default_int()),
+                Context::OfLet if info.known == Known::Whole && known != Known::Whole => {
+                    Context::At(self.default_int())
+                }
                 context => context,
             };
             self.state.info[child as usize].context = inner;
@@ -106,9 +108,12 @@ impl Checker<'_> {
                 continue;
             }
             let text = quote(node.span().text(self.source));
-            let mut diagnostic = Diagnostic::error("number/too-large", node.span(), format!("{text} does not fit {ty}"));
+            let mut diagnostic =
+                Diagnostic::error("number/too-large", node.span(), format!("{text} does not fit {ty}"));
             if ty == Type::I32 && self.literal(literal, node.span(), Type::I64, negative).is_some() {
-                diagnostic = diagnostic.help("the suffix `i64` makes it an i64").fix(node.span(), format!("{}i64", node.span().text(self.source)));
+                diagnostic = diagnostic
+                    .help("the suffix `i64` makes it an i64")
+                    .fix(node.span(), format!("{}i64", node.span().text(self.source)));
             } else if ty.is_int() && literal.flags & RADIX == 0 {
                 diagnostic = diagnostic.help("with a point it is a float");
             }

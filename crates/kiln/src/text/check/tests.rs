@@ -66,10 +66,11 @@ fn show(outcome: &Outcome) -> String {
 
 #[test]
 fn values_and_types() {
-    let known: Vec<(String, Type)> = [("i", Type::I32), ("n", Type::I64), ("f", Type::F32), ("x", Type::F64), ("b", Type::Bool), ("c", Type::Bool)]
-        .into_iter()
-        .map(|(n, t)| (n.to_owned(), t))
-        .collect();
+    let known: Vec<(String, Type)> =
+        [("i", Type::I32), ("n", Type::I64), ("f", Type::F32), ("x", Type::F64), ("b", Type::Bool), ("c", Type::Bool)]
+            .into_iter()
+            .map(|(n, t)| (n.to_owned(), t))
+            .collect();
     let value = |name: &str| match name {
         "i" => Value::I32(7),
         "n" => Value::I64(-3),
@@ -115,7 +116,11 @@ fn values_and_types() {
             let names: Vec<Value> = run(source, request, &[]).inputs.iter().map(|(n, _)| value(n)).collect();
             let outcome = run(source, request, &names);
             if show(&outcome) != expected {
-                failures += &format!("{source} (checked: {checked}): {} instead of {expected}: {:?}\n", show(&outcome), outcome.diagnostics);
+                failures += &format!(
+                    "{source} (checked: {checked}): {} instead of {expected}: {:?}\n",
+                    show(&outcome),
+                    outcome.diagnostics
+                );
             }
         }
     }
@@ -190,8 +195,19 @@ fn inputs_in_order() {
     assert_eq!(names("(x + 5)*3", Request { default_type: Type::I32, ..request() }), "x:i32");
     assert_eq!(names("if(b, 1, 2)", Request { default_type: Type::Bool, ..request() }), "b:bool");
     assert_eq!(names("if c>0 { let t = u; t+v } else { v }", request()), "c:f64 u:f64 v:f64");
-    assert!(parse_params("x y").is_err() && parse_params("x: f46").is_err() && parse_params("1").is_err() && parse_params("").unwrap().is_empty());
-    for (source, code) in [("|e| e", "shadow/constant"), ("let x = x + 1; x", "shadow/name"), ("let max = 1; max", "shadow/function"), ("gamma*2", "shadow/function"), ("let pi = 3; pi", "shadow/constant")] {
+    assert!(
+        parse_params("x y").is_err()
+            && parse_params("x: f46").is_err()
+            && parse_params("1").is_err()
+            && parse_params("").unwrap().is_empty()
+    );
+    for (source, code) in [
+        ("|e| e", "shadow/constant"),
+        ("let x = x + 1; x", "shadow/name"),
+        ("let max = 1; max", "shadow/function"),
+        ("gamma*2", "shadow/function"),
+        ("let pi = 3; pi", "shadow/constant"),
+    ] {
         let outcome = run(source, request(), &[]);
         assert!(outcome.value.is_ok());
         assert_eq!(outcome.diagnostics[0].code, code, "{source}");
@@ -206,7 +222,14 @@ fn host_functions_and_effects() {
     };
     let hosts = [
         Arc::new(HostFunction::new("checked_host".into(), vec![Type::F64], Type::F64, false, true, Box::new(fail))),
-        Arc::new(HostFunction::new("half".into(), vec![Type::I64], Type::F32, true, false, Box::new(|_| Ok(Value::F32(0.5))))),
+        Arc::new(HostFunction::new(
+            "half".into(),
+            vec![Type::I64],
+            Type::F32,
+            true,
+            false,
+            Box::new(|_| Ok(Value::F32(0.5))),
+        )),
     ];
     let eval = |source: &str, x: f64| show(&run(source, Request { hosts: &hosts, ..request() }, &[Value::F64(x)]));
     assert_eq!(eval("checked_host(x)", 1.0), "1:f64");
@@ -286,7 +309,8 @@ fn check_speed() {
             both = both.min(start.elapsed());
         }
         assert!(front.sink.take().is_empty());
-        let (parse, both) = (parse.as_secs_f64() * 1e9 / f64::from(rounds), both.as_secs_f64() * 1e9 / f64::from(rounds));
+        let (parse, both) =
+            (parse.as_secs_f64() * 1e9 / f64::from(rounds), both.as_secs_f64() * 1e9 / f64::from(rounds));
         println!("parse {parse:7.1} ns  parse+check+build {both:7.1} ns  {} nodes  {source}", front.ast.nodes.len());
     }
 }

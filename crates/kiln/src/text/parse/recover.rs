@@ -82,10 +82,14 @@ impl Parser<'_> {
                     unclosed(&format!("call of {}", quote(name)), Span::new(frame.start, self.call_paren_end(frame)))
                         .fix(Span::new(here.start, here.start), ")")
                 }
-                Wait::TernaryThen => Diagnostic::error("syntax/ternary", here.span(), format!("expected `:`, found {found}"))
-                    .help("a condition is `c ? a : b`"),
-                Wait::IfCondition => Diagnostic::error("syntax/if", here.span(), format!("expected `{{`, found {found}"))
-                    .help("write `if(c, a, b)` or `if c { a } else { b }`"),
+                Wait::TernaryThen => {
+                    Diagnostic::error("syntax/ternary", here.span(), format!("expected `:`, found {found}"))
+                        .help("a condition is `c ? a : b`")
+                }
+                Wait::IfCondition => {
+                    Diagnostic::error("syntax/if", here.span(), format!("expected `{{`, found {found}"))
+                        .help("write `if(c, a, b)` or `if c { a } else { b }`")
+                }
                 _ => Diagnostic::error("syntax", here.span(), format!("unexpected {found}")),
             };
             self.sink.push(diagnostic);
@@ -338,8 +342,11 @@ impl Parser<'_> {
         let previous = self.tokens[self.at.saturating_sub(1)];
         let (left, right) = (self.text(previous), self.text(token));
         let gap = Span::new(previous.end, token.start);
-        let mut diagnostic =
-            Diagnostic::error("syntax/juxtaposition", token.span(), format!("expected an operator between {left} and {right}"));
+        let mut diagnostic = Diagnostic::error(
+            "syntax/juxtaposition",
+            token.span(),
+            format!("expected an operator between {left} and {right}"),
+        );
         let product = token.kind != Tok::Keyword
             && (previous.kind == Tok::Number || previous.kind == Tok::RParen || token.kind == Tok::LParen);
         if product {

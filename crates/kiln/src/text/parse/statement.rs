@@ -28,7 +28,8 @@ impl Parser<'_> {
                 if self.token().kind == Tok::Pipe {
                     self.advance();
                 } else {
-                    let message = format!("expected `|` at the end of the signature, found {}", self.text(self.token()));
+                    let message =
+                        format!("expected `|` at the end of the signature, found {}", self.text(self.token()));
                     let diagnostic = Diagnostic::error("syntax/signature", self.token().span(), message);
                     self.sink.push(diagnostic.label(open.span(), "the signature begins here"));
                 }
@@ -113,7 +114,11 @@ impl Parser<'_> {
             let message = format!("expected a name after `let`, found {}", self.text(name));
             let reserved = name.kind == Tok::Keyword;
             let diagnostic = Diagnostic::error("syntax/let", name.span(), message);
-            self.sink.push(if reserved { diagnostic.help("a reserved word is a name in back-ticks") } else { diagnostic });
+            self.sink.push(if reserved {
+                diagnostic.help("a reserved word is a name in back-ticks")
+            } else {
+                diagnostic
+            });
             if !reserved {
                 self.top().flags |= HAS_UNSUPPORTED;
                 self.skip_statement();
@@ -125,7 +130,8 @@ impl Parser<'_> {
         if equals.kind == Tok::Eq {
             self.advance();
         } else {
-            let message = format!("expected `=` after `let {}`, found {}", name.span().text(self.source), self.text(equals));
+            let message =
+                format!("expected `=` after `let {}`, found {}", name.span().text(self.source), self.text(equals));
             let mut diagnostic = Diagnostic::error("syntax/let", equals.span(), message);
             if equals.kind == Tok::LParen {
                 diagnostic = diagnostic.help("a function is defined with `fn name(x) = ...`");
@@ -223,7 +229,9 @@ impl Parser<'_> {
             if frame.flags & HAS_UNSUPPORTED == 0 {
                 let message = "this block has no result";
                 let span = Span::new(frame.data, brace.end);
-                self.sink.push(Diagnostic::error("empty/result", span, message).help("the last line of a block is its value"));
+                self.sink.push(
+                    Diagnostic::error("empty/result", span, message).help("the last line of a block is its value"),
+                );
             }
             self.leaf(Kind::Error, brace.span(), 0);
         }
@@ -247,7 +255,11 @@ impl Parser<'_> {
         if token.kind != Tok::Keyword || Symbol(token.data) != Symbol::ELSE {
             let frame = *self.top();
             let span = Span::new(brace.start, brace.end);
-            let diagnostic = Diagnostic::error("syntax/else", span, "an `if` needs an `else`: it is an expression and must have a value");
+            let diagnostic = Diagnostic::error(
+                "syntax/else",
+                span,
+                "an `if` needs an `else`: it is an expression and must have a value",
+            );
             self.sink.push(diagnostic.label(Span::new(frame.start, frame.start + 2), "of this `if`"));
             self.frames.pop();
             self.error_node(first, frame.start);
