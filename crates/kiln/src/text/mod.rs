@@ -12,6 +12,7 @@ pub(crate) mod ast;
 pub(crate) mod check;
 pub(crate) mod lex;
 pub(crate) mod parse;
+pub(crate) mod print;
 pub(crate) mod suggest;
 pub(crate) mod symbols;
 
@@ -127,7 +128,7 @@ impl FrontEnd {
 
     /// The formula in its canonical form.
     pub(crate) fn print(&self, source: &str) -> String {
-        source.to_owned()
+        print::print(&self.ast, &self.symbols, source)
     }
 
     fn parser<'a>(&'a mut self, source: &'a str, limits: Limits) -> parse::Parser<'a> {

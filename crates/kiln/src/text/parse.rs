@@ -22,20 +22,20 @@ use super::{Limits, Sink};
 use crate::span::{Diagnostic, Span, quote};
 
 /// Levels of precedence, low to high; 0 is a barrier.
-mod level {
-    pub(super) const BARRIER: u8 = 0;
-    pub(super) const TERNARY: u8 = 1;
-    pub(super) const OR: u8 = 2;
-    pub(super) const AND: u8 = 3;
-    pub(super) const NOT: u8 = 4;
-    pub(super) const COMPARE: u8 = 5;
-    pub(super) const BIT_OR: u8 = 6;
-    pub(super) const BIT_AND: u8 = 7;
-    pub(super) const SHIFT: u8 = 8;
-    pub(super) const ADD: u8 = 9;
-    pub(super) const MUL: u8 = 10;
-    pub(super) const UNARY: u8 = 11;
-    pub(super) const POW: u8 = 12;
+pub(super) mod level {
+    pub(in crate::text) const BARRIER: u8 = 0;
+    pub(in crate::text) const TERNARY: u8 = 1;
+    pub(in crate::text) const OR: u8 = 2;
+    pub(in crate::text) const AND: u8 = 3;
+    pub(in crate::text) const NOT: u8 = 4;
+    pub(in crate::text) const COMPARE: u8 = 5;
+    pub(in crate::text) const BIT_OR: u8 = 6;
+    pub(in crate::text) const BIT_AND: u8 = 7;
+    pub(in crate::text) const SHIFT: u8 = 8;
+    pub(in crate::text) const ADD: u8 = 9;
+    pub(in crate::text) const MUL: u8 = 10;
+    pub(in crate::text) const UNARY: u8 = 11;
+    pub(in crate::text) const POW: u8 = 12;
 }
 
 /// The operators between operands: token, node, level.

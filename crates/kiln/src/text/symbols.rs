@@ -95,24 +95,15 @@ impl Symbols {
     }
 
     /// How many names there are.
+    #[cfg(test)]
     pub(crate) fn len(&self) -> usize {
         self.entries.len()
-    }
-
-    /// Is this a keyword, constant or built-in function, and not a name of the formula's own?
-    pub(crate) fn is_preset(&self, symbol: Symbol) -> bool {
-        (symbol.0 as usize) < self.presets
     }
 
     /// The name.
     pub(crate) fn name(&self, symbol: Symbol) -> &str {
         let entry = self.entries[symbol.0 as usize];
         &self.text[entry.start as usize..(entry.start + entry.len) as usize]
-    }
-
-    /// All names with their numbers.
-    pub(crate) fn iter(&self) -> impl Iterator<Item = (Symbol, &str)> {
-        (0..self.entries.len() as u32).map(|i| (Symbol(i), self.name(Symbol(i))))
     }
 
     /// The number of a name that may not be there.
