@@ -20,7 +20,7 @@ pub(crate) fn explain(args: &ExplainArgs, printer: &Printer, out: &mut dyn io::W
 /// Writes all stages.
 pub(crate) fn write(inspection: &Inspection, printer: &Printer, out: &mut dyn io::Write) -> Result<(), Failure> {
     let stages: [(&str, String, String); 6] = [
-        ("source", "the formula as it is read".to_owned(), inspection.source.clone()),
+        ("source", "the formula as it is read".to_owned(), inspection.canonical.clone()),
         ("syntax tree", "what belongs together".to_owned(), inspection.ast.clone()),
         ("operations", "one a line, as written".to_owned(), inspection.ir_unoptimised.clone()),
         ("simplified", rules(inspection), simplified(inspection)),

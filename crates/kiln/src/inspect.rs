@@ -50,6 +50,8 @@ pub struct Inspection {
     pub source: String,
     /// The syntax tree as nested lists.
     pub ast: String,
+    /// The formula in canonical form.
+    pub canonical: String,
     /// The values as written: nothing folded, no rule applied.
     pub ir_unoptimised: String,
     /// The values that are compiled.
@@ -86,7 +88,7 @@ impl Inspection {
             span: func.spans[fired.result.index()],
         });
         let rules = rules.collect();
-        let ast = compiler.front.dump(&source);
+        let (ast, canonical) = (compiler.front.dump(&source), compiler.front.print(&source));
         let ir = ir::text::print(func);
         let params = compiler.inputs().map(|(name, ty)| Param { name: name.to_owned(), ty }).collect();
         let result_type = func.ty(func.results[0]);
@@ -97,6 +99,7 @@ impl Inspection {
         Ok(Inspection {
             source,
             ast,
+            canonical,
             ir_unoptimised,
             ir,
             rules,

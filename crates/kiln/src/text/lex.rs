@@ -240,7 +240,7 @@ impl Lexer<'_> {
             let help = "another spelling of the same letters would be another name";
             self.sink.push(Diagnostic::error("char/not-normal", span, message).help(help).fix(span, normal.clone()));
             meant = Some(normal);
-        } else if !name.is_ascii() && name.chars().all(|c| c.is_ascii() || CONFUSABLE.0.contains(c)) {
+        } else if looks_latin(name) {
             let latin: String = name.chars().map(latin).collect();
             let message = format!("the name {} contains letters that only look Latin", quote(name));
             let help = format!("write {} with Latin letters, or put the name in back-ticks", quote(&latin));
@@ -470,6 +470,11 @@ impl Lexer<'_> {
             Some(kind) => self.push(kind, start, end, 0),
         }
     }
+}
+
+/// Is the name made of ASCII and letters that look like it, and not of ASCII alone?
+pub(super) fn looks_latin(name: &str) -> bool {
+    !name.is_ascii() && name.chars().all(|c| c.is_ascii() || CONFUSABLE.0.contains(c))
 }
 
 /// The Latin letter that `c` looks like.

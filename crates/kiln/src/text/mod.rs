@@ -12,6 +12,7 @@ pub(crate) mod ast;
 pub(crate) mod check;
 pub(crate) mod lex;
 pub(crate) mod parse;
+pub(crate) mod print;
 pub(crate) mod suggest;
 pub(crate) mod symbols;
 
@@ -142,6 +143,11 @@ impl FrontEnd {
     /// The tree as S-expressions.
     pub(crate) fn dump(&self, _source: &str) -> String {
         self.ast.dump(&self.symbols)
+    }
+
+    /// The formula in its canonical form.
+    pub(crate) fn print(&self, source: &str) -> String {
+        print::print(&self.ast, &self.symbols, source)
     }
 
     fn parser<'a>(&'a mut self, source: &'a str, limits: Limits) -> parse::Parser<'a> {

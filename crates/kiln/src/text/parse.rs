@@ -22,20 +22,20 @@ use super::{Limits, Sink};
 use crate::span::{Diagnostic, Span, quote};
 
 /// Levels of precedence, low to high; 0 is a barrier.
-mod level {
-    pub(super) const BARRIER: u8 = 0;
-    pub(super) const TERNARY: u8 = 1;
-    pub(super) const OR: u8 = 2;
-    pub(super) const AND: u8 = 3;
-    pub(super) const NOT: u8 = 4;
-    pub(super) const COMPARE: u8 = 5;
-    pub(super) const BIT_OR: u8 = 6;
-    pub(super) const BIT_AND: u8 = 7;
-    pub(super) const SHIFT: u8 = 8;
-    pub(super) const ADD: u8 = 9;
-    pub(super) const MUL: u8 = 10;
-    pub(super) const UNARY: u8 = 11;
-    pub(super) const POW: u8 = 12;
+pub(super) mod level {
+    pub(in crate::text) const BARRIER: u8 = 0;
+    pub(in crate::text) const TERNARY: u8 = 1;
+    pub(in crate::text) const OR: u8 = 2;
+    pub(in crate::text) const AND: u8 = 3;
+    pub(in crate::text) const NOT: u8 = 4;
+    pub(in crate::text) const COMPARE: u8 = 5;
+    pub(in crate::text) const BIT_OR: u8 = 6;
+    pub(in crate::text) const BIT_AND: u8 = 7;
+    pub(in crate::text) const SHIFT: u8 = 8;
+    pub(in crate::text) const ADD: u8 = 9;
+    pub(in crate::text) const MUL: u8 = 10;
+    pub(in crate::text) const UNARY: u8 = 11;
+    pub(in crate::text) const POW: u8 = 12;
 }
 
 /// The operators between operands: token, node, level.
@@ -71,6 +71,16 @@ const BINARY: [(Kind, u8); Tok::End as usize + 1] = {
     }
     table
 };
+
+/// The precedence level of a node's operator, for the printer; operands without operators bind tightest.
+pub(super) fn level_of(kind: Kind) -> u8 {
+    match kind {
+        Kind::Neg | Kind::Plus | Kind::Complement => level::UNARY,
+        Kind::Not => level::NOT,
+        Kind::Chain => level::COMPARE,
+        _ => BINARY_ROWS.iter().find(|row| row.1 == kind).map_or(u8::MAX, |row| row.2),
+    }
+}
 
 /// What waits on the stack.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -74,59 +74,60 @@ fn numbers_are_correctly_rounded() {
     }
 }
 
-/// Source, code, the text under the span, a part of the help, the source after the repair.
-#[rustfmt::skip]
-const PROBLEMS: &[(&str, &str, &str, &str, &str)] = &[
-    ("", "empty", "", "", ""), ("  # nothing", "empty", "", "", ""), ("let a = 1", "empty/result", "", "last line", ""),
-    ("2x", "syntax/juxtaposition", "x", "`2*x`", "2*x"), ("2(x+1)", "syntax/juxtaposition", "(", "a*b", "2*(x+1)"),
-    ("(a)(b)", "syntax/juxtaposition", "(", "a*b", "(a)*(b)"), ("a b", "syntax/juxtaposition", "b", "", ""),
-    ("a xor b", "syntax/juxtaposition", "xor", "xor(a, b)", ""),
-    ("a = b", "syntax/equals", "=", "==", "a == b"), ("a>0 & b>0", "type/and", "&", "`and`", "a>0 and b>0"),
-    ("a>0 | b>0", "type/and", "|", "`or`", "a>0 or b>0"),
-    ("(a+b", "unclosed", "(", "", "(a+b)"), ("f(a", "unclosed", "f(", "", "f(a)"), ("f(a,", "unclosed", "f(", "", ""),
-    ("1+(2*(3+4)", "unclosed", "(", "", "1+(2*(3+4))"), ("a)", "syntax/unmatched", ")", "", ""), ("(a]", "syntax/unmatched", "]", "", "(a)"),
-    ("a}", "syntax/unmatched", "}", "", ""), ("()", "syntax/operand", "()", "", ""), ("a +", "syntax/operand", "", "", ""),
-    ("* a", "syntax/operand", "*", "", ""), ("a + * b", "syntax/operand", "*", "", ""), ("f(a,,b)", "syntax/operand", ",", "", ""),
-    ("50%", "syntax/operand", "", "per cent", ""), ("50% * x", "syntax/operand", "*", "per cent", ""),
-    ("c ? a", "syntax/ternary", "", "c ? a : b", ""), ("a : b", "syntax/colon", ":", "", ""), ("3,5", "syntax/comma", ",", "point", "3.5"),
-    ("f(a; b)", "syntax/comma", ";", "", "f(a, b)"), ("if(c, a)", "arity", "if(c, a)", "if(condition", ""), ("if(c)", "arity", "if(c)", "", ""),
-    ("where(a,b,c,d)", "arity", "where(a,b,c,d)", "", ""), ("if c {a}", "syntax/else", "}", "", ""), ("if c {a} else b", "syntax/else", "b", "", ""),
-    ("if c", "syntax/if", "", "if c {", ""), ("if c {} else {b}", "empty/result", "{}", "last line", ""), ("if c {a} else {b", "unclosed", "{", "", "if c {a} else {b }"),
-    ("a\nb", "syntax/not-last", "a", "let name", ""), ("a\n+ b", "syntax/not-last", "a", "end the line", ""),
-    ("let = 3; 1", "syntax/let", "=", "", ""), ("let x 3; x", "syntax/let", "3", "", ""), ("let f(x) = x; 1", "syntax/let", "(", "fn name", ""),
-    ("let x == 3; x", "syntax/let", "==", "", "let x = 3; x"), ("let for = 3; 1", "syntax/let", "for", "back-ticks", ""), ("a let b = 1; b", "syntax/separator", "let", "", "a ; let b = 1; b"),
-    ("n!", "syntax/operator", "!", "fact(n)", ""), ("a[1]", "syntax/operator", "[", "", ""), ("a <> b", "syntax/operator", "<>", "", "a != b"),
-    ("[1,2]", "unsupported", "[", "", ""), ("x.y", "syntax/point", ".", "", ""), ("and", "syntax/operand", "and", "", ""), ("else", "syntax/operand", "else", "back-ticks", ""),
-    ("fn f(x) = x; f(1)", "unsupported", "fn", "", ""), ("var a = 1; a", "unsupported", "var", "", ""), ("for k in 1..3 { a = k }\n 1", "unsupported", "for", "", ""),
-    ("sum(k for k in 1..3)", "unsupported", "for", "", ""), ("{ a: 1, b: 2 }", "unsupported", "{", "", ""), ("1..5", "unsupported", "..", "", ""),
-    ("1e999", "number/too-large", "1e999", "inf", ""), ("1e-999", "number/underflow", "1e-999", "", ""), ("1e", "number/exponent", "1e", "2*e", ""), ("1e+", "number/exponent", "1e+", "", ""),
-    ("0x", "number/digits", "0x", "", ""), ("0b12", "number/digits", "2", "", ""), ("0o8", "number/digits", "8", "", ""), ("1.2.3", "number", "1.2.3", "", ""),
-    ("0x1ffffffffffffffff", "number/too-large", "0x1ffffffffffffffff", "", ""),
-    ("a\0b", "char/nul", "\0", "", "ab"), ("a\u{202e}", "char/bidi", "\u{202e}", "look like", "a"), ("a\u{feff}", "char/bom", "\u{feff}", "", "a"), ("a\u{7}", "char/control", "\u{7}", "", "a"),
-    ("a×b", "char/look-alike", "×", "", "a*b"), ("a − b", "char/look-alike", "−", "", "a - b"), ("a⁄b", "char/look-alike", "⁄", "", "a/b"), ("a＋b", "char/look-alike", "＋", "", "a+b"),
-    ("“a”", "char/look-alike", "“", "back-ticks", ""), ("'a'", "char/look-alike", "'", "back-ticks", ""), ("а + 1", "char/look-alike", "а", "Latin", "a + 1"), ("cоs(x)", "char/look-alike", "cоs", "Latin", "cos(x)"),
-    ("x²", "char/look-alike", "²", "", "x^2"), ("٣", "char/digit", "٣", "", "3"), ("３", "char/digit", "３", "", "3"), ("a\u{a0}+ b", "char/look-alike", "\u{a0}", "", "a + b"),
-    ("cafe\u{301}", "char/not-normal", "cafe\u{301}", "another name", "café"), ("😀", "char", "😀", "", ""), ("`a", "unclosed/name", "`", "", ""), ("``", "syntax/name", "``", "", ""), ("$a", "char", "$", "", "a"),
-    ("|x: f46| x", "type/unknown", "f46", "i32", ""), ("|x: f64 x", "syntax/signature", "x", "", ""), ("f(a", "unclosed", "f(", "", "f(a)"), ("(c ? a)", "syntax/ternary", ")", "", ""),
-    ("max(a, (b, c)", "syntax/comma", ",", "", ""),
-];
+/// A wrong formula of `testdata/errors` and what is said about it.
+#[derive(serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Problem {
+    pub(super) formula: String,
+    /// The default type of inputs.
+    #[serde(default, rename = "type")]
+    pub(super) ty: Option<String>,
+    /// One of the diagnostics has this code, and of the first one that has it,
+    code: String,
+    /// this is the text under the span,
+    at: String,
+    /// and these are parts of the message and of the help,
+    #[serde(default)]
+    message: String,
+    #[serde(default)]
+    help: String,
+    /// and this is the formula after its repair.
+    fixed: Option<String>,
+}
+
+/// The cases of a file.
+pub(super) fn cases(text: &str) -> Vec<Problem> {
+    #[derive(serde::Deserialize)]
+    struct File {
+        cases: Vec<Problem>,
+    }
+    toml::from_str::<File>(text).unwrap().cases
+}
+
+/// What is wrong with what was said about a problem.
+pub(super) fn mismatch(problem: &Problem, all: &[Diagnostic]) -> Option<String> {
+    let Problem { formula, code, at, message, help, fixed, .. } = problem;
+    well_formed(formula, all);
+    let Some(d) = all.iter().find(|d| d.code == code) else {
+        return Some(format!("{formula:?}: no {code}: {all:?}\n"));
+    };
+    let mut repaired = formula.clone();
+    if let Some(fix) = &d.fix {
+        repaired.replace_range(fix.span.start as usize..fix.span.end as usize, &fix.replacement);
+    }
+    let right = d.span.text(formula) == at
+        && d.message.contains(message)
+        && d.help.as_deref().unwrap_or("").contains(help)
+        && fixed.as_ref().is_none_or(|fixed| *fixed == repaired);
+    (!right).then(|| format!("{formula:?}: at {:?}, repaired {repaired:?}\n  {d:?}\n", d.span.text(formula)))
+}
 
 #[test]
 fn every_problem_has_code_place_help_and_repair() {
-    for &(source, code, under, help, repaired) in PROBLEMS {
-        let all = problems(source);
-        let d = all.first().unwrap_or_else(|| panic!("{source:?}: nothing reported"));
-        let Some(d) = all.iter().find(|d| d.code == code) else { panic!("{source:?}: {d:?}") };
-        assert_eq!(d.span.text(source), under, "{source:?}: {d:?}");
-        assert!(d.help.as_deref().unwrap_or("").contains(help), "{source:?}: {d:?}");
-        if !repaired.is_empty() {
-            let fix = d.fix.as_ref().unwrap_or_else(|| panic!("{source:?}: no repair"));
-            let mut text = source.to_owned();
-            text.replace_range(fix.span.start as usize..fix.span.end as usize, &fix.replacement);
-            assert_eq!(text, repaired, "{source:?}");
-        }
-        well_formed(source, &all);
-    }
+    let cases = cases(include_str!("../../../../testdata/errors/syntax.toml"));
+    let wrong: String = cases.iter().filter_map(|case| mismatch(case, &problems(&case.formula))).collect();
+    assert!(wrong.is_empty(), "{wrong}");
+    assert!(cases.len() > 90);
 }
 
 /// What holds for the diagnostics of any text.

@@ -6,6 +6,7 @@ use crate::isa::x64::features::Level;
 use crate::pipeline::Request;
 use crate::run::host::HostFunction;
 use crate::span::Diagnostic;
+use crate::text::tests::{Problem, cases, mismatch, well_formed};
 use crate::text::{FrontEnd, Limits, parse_params};
 use crate::types::{Type, Value};
 use std::sync::Arc;
@@ -127,55 +128,16 @@ fn values_and_types() {
     assert!(failures.is_empty(), "{failures}");
 }
 
-/// Formula, the type of inputs, code, text under the span, part of the message, part of the help, repaired formula.
-#[rustfmt::skip]
-const PROBLEMS: &[(&str, Type, &str, &str, &str, &str, &str)] = &[
-    ("lgo(x)", Type::F64, "unknown-function", "lgo", "unknown function", "did you mean `log`?", "log(x)"),
-    ("1 + foo(x)", Type::F64, "unknown-function", "foo", "", "", ""), ("x(2)", Type::F64, "unknown-function", "x", "", "", ""),
-    ("x + x(2)", Type::F64, "unknown-function", "x", "", "is a value", ""), ("fabs(x)", Type::F64, "unknown-function", "fabs", "", "`abs`", "abs(x)"),
-    ("|x, rate| x*raet", Type::F64, "unknown-name", "raet", "", "did you mean `rate`?", "|x, rate| x*rate"), ("|x| y", Type::F64, "unknown-name", "y", "", "", ""), ("|x| sin + x", Type::F64, "unknown-name", "sin", "", "function", ""),
-    ("|x, x| x", Type::F64, "duplicate", "x", "two inputs", "", ""),
-    ("sin(x, y)", Type::F64, "arity", "sin(x, y)", "takes 1 argument, and this call has 2", "`sin(x)`", ""), ("clamp(x)", Type::F64, "arity", "clamp(x)", "3 arguments", "clamp(x, lo, hi)", ""),
-    ("log()", Type::F64, "arity", "log()", "1 to 2", "base", ""), ("max()", Type::F64, "arity", "max()", "at least 1", "", ""),
-    ("x and y", Type::F64, "type", "x", "`and` needs a bool, and the left operand is f64", "x != 0", ""), ("not x", Type::F64, "type", "x", "`not` needs a bool", "!= 0", ""),
-    ("if(x, 1, 2)", Type::F64, "type", "x", "`if` needs a bool", "x != 0", ""), ("1 ? 2 : 3", Type::F64, "type", "1", "`if` needs a bool, and the condition is a number", "1 != 0", ""),
-    ("true + 1", Type::F64, "type", "true + 1", "cannot mix bool and a number", "f64(true)", ""), ("x + (x > 1)", Type::F64, "type", "x + (x > 1)", "f64 and bool", "f64((x > 1))", ""),
-    ("(x>1)*(y>1)", Type::F64, "type", "(x>1)*(y>1)", "both operands are bool", "`and`", ""), ("-(x>1)", Type::F64, "type", "-(x>1)", "needs a number", "not", ""),
-    ("x>0 & y>0", Type::F64, "type/and", "&", "tighter", "`and`", "x>0 and y>0"), ("x > 0 & true", Type::F64, "type", "0 & true", "two ints or two bools", "`and`", "x > 0 and true"),
-    ("x & 1", Type::F64, "type", "x & 1", "operands are f64", "i64(x)", ""), ("x << 1", Type::F64, "type", "x << 1", "needs ints", "i64(x)", ""), ("~x", Type::F64, "type", "~x", "an int", "", ""), ("~1.5", Type::F64, "type", "~1.5", "an int", "", ""),
-    ("true ^ false", Type::F64, "type", "true ^ false", "power", "xor(a, b)", ""), ("true < false", Type::F64, "type", "true < false", "needs numbers", "", ""),
-    ("x == true", Type::F64, "type", "x == true", "f64 and bool", "", ""), ("if(x>1, x, true)", Type::F64, "type", "if(x>1, x, true)", "`if` cannot mix f64 and bool", "f64(true)", ""),
-    ("gcd(x, 2)", Type::F64, "type", "x", "expects ints, and this argument is f64", "i64(x)", ""), ("sin(true)", Type::F64, "type", "true", "expects numbers", "f64(true)", ""), ("popcount(1.5)", Type::F64, "type", "1.5", "ints", "", ""),
-    ("x + 3000000000", Type::I32, "number/too-large", "3000000000", "does not fit i32", "i64", "x + 3000000000i64"), ("x + 2147483648", Type::I32, "number/too-large", "2147483648", "", "", ""), ("x - -2147483649", Type::I32, "number/too-large", "2147483649", "", "", ""),
-    ("x + 0x100000000", Type::I32, "number/too-large", "0x100000000", "", "", ""), ("x + 9223372036854775808", Type::I64, "number/too-large", "9223372036854775808", "i64", "point", ""), ("1.5i32", Type::F64, "number/too-large", "1.5i32", "", "", ""),
-    ("x + 1e39", Type::F32, "number/too-large", "1e39", "f32", "", ""), ("let k = 3000000000; x + k", Type::I32, "number/too-large", "3000000000", "i32", "", ""),
-    ("x^-1", Type::I32, "type", "-1", "negative exponent", "f64(x)", ""), ("x^3000000000", Type::I32, "number/too-large", "3000000000", "", "", ""),
-    ("sum(x)", Type::F64, "unsupported", "sum", "columns", "", ""), ("prev(x, 1)", Type::F64, "unsupported", "prev", "columns", "", ""), ("derivative(x^2, x)", Type::F64, "unsupported", "derivative", "not available yet", "", ""), ("var(x)", Type::F64, "unsupported", "var", "", "", ""),
-    ("2x + foo(y)", Type::F64, "unknown-function", "foo", "", "", ""), ("if b { let t = 1; t } else { t2 } + t(1)", Type::Bool, "unknown-function", "t", "", "", ""),
-];
-
 #[test]
 fn every_problem_has_code_place_help_and_repair() {
-    let mut failures = String::new();
-    for &(source, default_type, code, under, message, help, repaired) in PROBLEMS {
-        let outcome = run(source, Request { default_type, ..request() }, &[]);
-        let Some(d) = outcome.diagnostics.iter().find(|d| d.code == code) else {
-            failures += &format!("{source}: no {code}: {:?}\n", outcome.diagnostics);
-            continue;
-        };
-        let mut text = source.to_owned();
-        if let Some(fix) = &d.fix {
-            text.replace_range(fix.span.start as usize..fix.span.end as usize, &fix.replacement);
-        }
-        let right = d.span.text(source) == under
-            && d.message.contains(message)
-            && d.help.as_deref().unwrap_or("").contains(help)
-            && (repaired.is_empty() || text == repaired);
-        if !right {
-            failures += &format!("{source}: {:?} {text}\n  {d:?}\n", d.span.text(source));
-        }
-    }
-    assert!(failures.is_empty(), "{failures}");
+    let cases = cases(include_str!("../../../../../testdata/errors/types.toml"));
+    let diagnostics = |case: &Problem| {
+        let default_type = case.ty.as_deref().map_or(Type::F64, |name| Type::from_name(name).unwrap());
+        run(&case.formula, Request { default_type, ..request() }, &[]).diagnostics
+    };
+    let wrong: String = cases.iter().filter_map(|case| mismatch(case, &diagnostics(case))).collect();
+    assert!(wrong.is_empty(), "{wrong}");
+    assert!(cases.len() >= 45);
 }
 
 #[test]
@@ -274,7 +236,7 @@ fn any_tokens_in_any_order_check() {
         front.check(&source, &request, &mut builder);
         let fine = !front.sink.has_errors();
         let all = front.sink.take();
-        crate::text::tests::well_formed(&source, &all);
+        well_formed(&source, &all);
         if fine {
             good += 1;
             assert_eq!(crate::ir::verify::verify(&builder.func), Ok(()), "{source}");
