@@ -302,24 +302,6 @@ fn limits_are_errors() {
     assert_eq!((bad.code, bad.span), ("utf8", Span::new(2, 3)));
 }
 
-/// `cargo test --release -p kiln parse_speed -- --ignored --nocapture` prints nanoseconds per formula.
-#[test]
-#[ignore = "a measurement, not a check"]
-fn parse_speed() {
-    let mut front = front();
-    for source in [
-        "(x+5)*3",
-        "exp(-x*x/2)/sqrt(2*pi)",
-        "12742*asin(sqrt(sin((c-a)/2)^2+cos(a)*cos(c)*sin((d-b)/2)^2))",
-        "sin(x*1.7+y*2.3)*0.5+sin(x*3.1-y*4.7)*0.25+sin(x*6.3+y*9.1)*0.125",
-        "1+x*(2-x*(3+x*(4-x*(5+x*(6-x*(7+x*(8-x*(9+x*(10-x*11)))))))))",
-    ] {
-        let rounds = 20_000;
-        let time = fastest(|| (0..rounds).for_each(|_| front.parse(source, Limits::default())));
-        println!("{:7.1} ns  {} nodes  {source}", time.as_secs_f64() * 1e9 / f64::from(rounds), front.ast.nodes.len());
-    }
-}
-
 /// Parses, checks and builds.
 fn check_all(front: &mut FrontEnd, builder: &mut crate::ir::build::Builder, source: &str, checked: bool) {
     builder.reset(crate::ir::build::BuildOptions { checked, ..Default::default() });

@@ -245,34 +245,3 @@ fn any_tokens_in_any_order_check() {
     assert!(good > 100, "{good}");
 }
 
-/// `cargo test --release -p kiln check_speed -- --ignored --nocapture` prints nanoseconds per formula.
-#[test]
-#[ignore = "a measurement, not a check"]
-fn check_speed() {
-    let mut front = FrontEnd::new(std::iter::empty());
-    let mut builder = Builder::default();
-    let horner = "1+x*(2-x*(3+x*(4-x*(5+x*(6-x*(7+x*(8-x*(9+x*(10-x*11)))))))))";
-    let noise = "sin(x*1.7+y*2.3)*0.5+sin(x*3.1-y*4.7)*0.25+sin(x*6.3+y*9.1)*0.125";
-    let haversine = "12742*asin(sqrt(sin((c-a)/2)^2+cos(a)*cos(c)*sin((d-b)/2)^2))";
-    for source in ["(x+5)*3", "exp(-x*x/2)/sqrt(2*pi)", haversine, noise, horner] {
-        let rounds = 20_000u32;
-        let mut parse = std::time::Duration::MAX;
-        let mut both = parse;
-        for _ in 0..7 {
-            let start = std::time::Instant::now();
-            (0..rounds).for_each(|_| front.parse(source, Limits::default()));
-            parse = parse.min(start.elapsed());
-            let start = std::time::Instant::now();
-            for _ in 0..rounds {
-                builder.reset(BuildOptions::default());
-                front.parse(source, Limits::default());
-                front.check(source, &request(), &mut builder);
-            }
-            both = both.min(start.elapsed());
-        }
-        assert!(front.sink.take().is_empty());
-        let (parse, both) =
-            (parse.as_secs_f64() * 1e9 / f64::from(rounds), both.as_secs_f64() * 1e9 / f64::from(rounds));
-        println!("parse {parse:7.1} ns  parse+check+build {both:7.1} ns  {} nodes  {source}", front.ast.nodes.len());
-    }
-}
