@@ -1,7 +1,7 @@
 //! The `kiln` program: evaluate, inspect and run formulas compiled to machine code.
 //!
 //! Owns the way from the command line to an exit code. The one idea: every command is a function that writes its
-//! results to `out` and returns a [`Failure`](report::Failure) or nothing; only this file turns failures into text on
+//! results to `out` and returns a [`report::Failure`] or nothing; only this file turns failures into text on
 //! standard error and into exit codes: 0 for success, 1 for a formula or an input that is wrong, 2 for a wrong command
 //! line.
 //!

@@ -224,6 +224,7 @@ pub(crate) enum Hidden {
     /// To the results.
     Out = 1,
     /// To the context of a fallible evaluation.
+    #[cfg_attr(not(debug_assertions), allow(dead_code, reason = "only the allocation checker follows it"))]
     Context = 2,
 }
 

@@ -118,7 +118,7 @@ unsafe extern "sysv64" fn meaning_thunk(args: *const u64, data: *const (), _cont
     // SAFETY: the caller passes a `Meaning` as `data` (`isa::*::lower::call` is the only one that emits the pair);
     // function pointers and data pointers have one size and representation on this target.
     let meaning = unsafe { std::mem::transmute::<*const (), Meaning>(data) };
-    // SAFETY: the caller reserves three words for arguments whatever the arity; tests/generic_path.rs calls each.
+    // SAFETY: the caller reserves three words for arguments whatever the arity; differential.rs calls each.
     let [a, b, c] = unsafe { *args.cast::<[u64; 3]>() };
     Outcome { bits: meaning(a, b, c), failed: 0 }
 }

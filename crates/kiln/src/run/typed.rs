@@ -181,7 +181,7 @@ macro_rules! signatures {
                 };
                 // SAFETY: the engine compiled the body for this signature, whose types it compared with the formula's;
                 // code does not look at the extra pointer, and the shim gets the body that `self.function` owns.
-                // tests/typed.rs calls every arity on code and interpreter.
+                // tests/calls.rs calls every arity on code and interpreter.
                 R::from_native(unsafe { code($($name,)* self.entry.body) })
             }
         }

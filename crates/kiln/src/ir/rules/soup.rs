@@ -143,4 +143,3 @@ fn rules_come_to_an_end() {
         }
     }
 }
-

@@ -48,6 +48,7 @@ pub(crate) fn row(inst: Inst) -> &'static Row {
 
 /// How this instruction uses one of its row's operands: as the row says, except that a merging mask keeps lanes of a
 /// destination, which is thereby read.
+#[cfg_attr(not(debug_assertions), allow(dead_code, reason = "only the allocation checker asks"))]
 pub(crate) fn access(inst: &MInst, operand: &Operand) -> Access {
     // A destination that is a mask register is always zeroed where the write mask is clear.
     let merges = !matches!(operand.kind, Kind::Reg(Width::Mask)) && inst.mode & MInst::ZEROING == 0;

@@ -244,4 +244,3 @@ fn any_tokens_in_any_order_check() {
     }
     assert!(good > 100, "{good}");
 }
-
