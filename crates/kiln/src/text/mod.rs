@@ -31,13 +31,13 @@ pub struct Limits {
     pub source_bytes: u32,
     /// Deepest nesting of brackets, operators and blocks. Default: 1,000,000.
     pub nesting: u32,
-    /// Most parts (names, numbers, operators). Default: 4,194,304, which take about 400 MiB while they are compiled.
+    /// Most parts (names, numbers, operators). Default: 8,388,608, which take some 800 MiB while they are compiled.
     pub nodes: u32,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Limits { source_bytes: 64 << 20, nesting: 1_000_000, nodes: 1 << 22 }
+        Limits { source_bytes: 64 << 20, nesting: 1_000_000, nodes: 1 << 23 }
     }
 }
 
