@@ -1,7 +1,7 @@
 //! Bytes choose a formula that is right and its arguments: machine code of every level against the interpreter.
 #![no_main]
 
-#[allow(dead_code)]
+#[allow(dead_code, reason = "the generator is shared with tests that use more of it")]
 #[path = "../../crates/kiln/tests/support/generate.rs"]
 mod generate;
 

@@ -47,7 +47,9 @@ pub(crate) fn compile(engine: &Engine, formula: Formula, declared: bool, inputs:
         let ty = if value::is_bool(&input.text) { Type::Bool } else { number };
         formula.known(&input.name, ty)
     });
-    known.compile().map_err(Wrong::Formula)
+    let function = known.compile().map_err(Wrong::Formula)?;
+    crate::report::say_if_interpreted(engine, &function);
+    Ok(function)
 }
 
 /// Runs `function` on the inputs that it names.

@@ -197,6 +197,14 @@ impl Printer {
     }
 }
 
+/// Says once that formulas are interpreted although nobody asked for it: the system refuses executable memory.
+pub(crate) fn say_if_interpreted(engine: &kiln::Engine, function: &kiln::Function) {
+    static SAID: std::sync::Once = std::sync::Once::new();
+    if function.engine() == kiln::EngineKind::Interpreter && engine.options().engine.is_none() {
+        SAID.call_once(|| eprintln!("note: executable memory is not to be had here, so formulas are interpreted"));
+    }
+}
+
 /// What the thing at the diagnostic's place may have been meant for: it is shown under it.
 pub(crate) fn suggestion(diagnostic: &Diagnostic) -> Option<&str> {
     let here = diagnostic.labels.iter().filter(|label| label.span == diagnostic.span).map(|label| label.text.as_str());

@@ -160,6 +160,7 @@ impl Scope<'_> {
                 None => Failure::Formula { origin: Some(origin.to_owned()), error },
             }
         })?;
+        crate::report::say_if_interpreted(engine, &function);
         let mut arguments = Vec::new();
         for param in function.params() {
             let (slot, ty) = self.find(&param.name).ok_or_else(|| self.unknown(origin, text, &param.name))?;
