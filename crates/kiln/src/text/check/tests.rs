@@ -89,7 +89,7 @@ fn values_and_types() {
         ("i*2^-1", "3.5:f64"), ("1e3+i", "1007:f64"), ("-2147483648 + i*0", "-2147483648:i32"), ("0xffffffff + i*0", "-1:i32"), ("0xffffffff", "4294967295:f64"),
         ("-9223372036854775808 + n*0", "-9223372036854775808:i64"), ("0xffffffffffffffff + n*0", "-1:i64"), ("i+(1<<3)", "15:i32"), ("x+(1<<3)", "10:f64"), ("1<<3", "8:i64"),
         ("~5", "-6:i64"), ("i & 3", "3:i32"), ("n | 1", "-3:i64"), ("i // 2 + i % 4", "6:i32"), ("max(1, i)", "7:i32"), ("max(1.5, i)", "7:f64"), ("max(1, 2)", "2:f64"),
-        ("16777217 + f*0", "16777216:f32"),
+        ("16777217 + f*0", "16777216:f32"), ("1.00000005960464477539062500001 + f*0", "1.0000001:f32"),
         // Mixing.
         ("i+n", "4:i64"), ("i+f", "7.5:f32"), ("n+f", "-2.5:f32"), ("f+x", "2.5:f64"), ("n+x", "-1:f64"), ("i/i", "1:f64"), ("i < 7.5", "true:bool"), ("i == 7", "true:bool"),
         ("b == c", "false:bool"), ("if(b, i, x)", "7:f64"), ("if(b, i, 2)", "7:i32"), ("if(b, b, c)", "true:bool"),
@@ -157,6 +157,7 @@ fn inputs_in_order() {
     assert_eq!(names("(x + 5)*3", Request { default_type: Type::I32, ..request() }), "x:i32");
     assert_eq!(names("if(b, 1, 2)", Request { default_type: Type::Bool, ..request() }), "b:bool");
     assert_eq!(names("if c>0 { let t = u; t+v } else { v }", request()), "c:f64 u:f64 v:f64");
+    assert_eq!(names("let c = true; if c { let t = u; t } else { v } + t", request()), "u:f64 v:f64 t:f64");
     assert!(
         parse_params("x y").is_err()
             && parse_params("x: f46").is_err()
