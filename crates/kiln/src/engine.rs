@@ -507,6 +507,7 @@ impl Function {
                 TrapKind::Overflow => RunError::Overflow { span },
                 TrapKind::DivisionByZero => RunError::DivisionByZero { span },
                 TrapKind::Host => RunError::Host { message: stop.message.unwrap_or_default(), span },
+                TrapKind::Steps => RunError::Steps { limit: self.inner.shared.options.limits.steps, span },
             }
         })?;
         Ok(out[0].to_word())

@@ -93,10 +93,17 @@ pub enum RunError {
         /// The call in the formula.
         span: crate::span::Span,
     },
+    /// The loops took more steps than [`Limits::steps`](crate::Limits::steps) allows.
+    Steps {
+        /// The budget.
+        limit: u64,
+        /// The loop that exceeded it.
+        span: crate::span::Span,
+    },
 }
 
 impl RunError {
-    /// A short stable name: `argument-count`, `argument-type`, `overflow`, `division-by-zero` or `host`.
+    /// A short stable name: `argument-count`, `argument-type`, `overflow`, `division-by-zero`, `host` or `steps`.
     #[must_use]
     pub fn code(&self) -> &'static str {
         match self {
@@ -105,6 +112,7 @@ impl RunError {
             RunError::Overflow { .. } => "overflow",
             RunError::DivisionByZero { .. } => "division-by-zero",
             RunError::Host { .. } => "host",
+            RunError::Steps { .. } => "steps",
         }
     }
 
@@ -112,9 +120,10 @@ impl RunError {
     #[must_use]
     pub fn span(&self) -> Option<crate::span::Span> {
         match self {
-            RunError::Overflow { span } | RunError::DivisionByZero { span } | RunError::Host { span, .. } => {
-                Some(*span)
-            }
+            RunError::Overflow { span }
+            | RunError::DivisionByZero { span }
+            | RunError::Host { span, .. }
+            | RunError::Steps { span, .. } => Some(*span),
             RunError::ArgumentCount { .. } | RunError::ArgumentType { .. } => None,
         }
     }
@@ -132,6 +141,9 @@ impl fmt::Display for RunError {
             RunError::Overflow { .. } => f.write_str("integer overflow"),
             RunError::DivisionByZero { .. } => f.write_str("division by zero"),
             RunError::Host { message, .. } => f.write_str(message),
+            RunError::Steps { limit, .. } => {
+                write!(f, "the loops take more steps than the budget of {limit}; this loop exceeded it")
+            }
         }
     }
 }

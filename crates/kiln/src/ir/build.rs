@@ -6,7 +6,7 @@
 
 #![forbid(unsafe_code)]
 
-use super::{Callee, Func, Node, Ref, Region, Target, TrapKind, rules};
+use super::{Callee, Carried, Func, Loop, Node, Ref, Region, Target, TrapKind, rules};
 use crate::ops::{self, COMMUTES, Meaning, Op, PINNED, Sig};
 use crate::run::host::HostFunction;
 use crate::span::Span;
@@ -62,8 +62,21 @@ pub(crate) struct Builder {
     span: Span,
     region: u16,
     open_ifs: Vec<OpenIf>,
+    /// Numbers of the loops that are open, with the regions around them.
+    open_loops: Vec<(u32, u16)>,
     /// How many rules are being applied inside one another.
     depth: u32,
+}
+
+/// The two arms of an `if` that has ended, for its values.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Arms {
+    /// None were open.
+    Neither,
+    /// Nothing pinned stands in them: under this condition.
+    Free(Ref),
+    /// The `If` node.
+    Pinned(Ref),
 }
 
 struct OpenIf {
@@ -93,6 +106,7 @@ impl Default for Builder {
             span: Span::default(),
             region: 0,
             open_ifs: Vec::new(),
+            open_loops: Vec::new(),
             depth: 0,
         };
         builder.reset(BuildOptions::default());
@@ -114,6 +128,7 @@ impl Builder {
         self.span = Span::default();
         self.region = 0;
         self.open_ifs.clear();
+        self.open_loops.clear();
         self.depth = 0;
     }
 
@@ -323,7 +338,13 @@ impl Builder {
 
     /// Ends the arms; `a` and `b` are their values.
     pub(crate) fn end_if(&mut self, a: Ref, b: Ref) -> Ref {
-        let Some(open) = self.open_ifs.pop() else { return a };
+        let arms = self.close_if();
+        self.merge(arms, a, b)
+    }
+
+    /// Ends the arms; what they gave is said by [`Builder::merge`], value by value.
+    pub(crate) fn close_if(&mut self) -> Arms {
+        let Some(open) = self.open_ifs.pop() else { return Arms::Neither };
         self.region = open.outer;
         let regions = &mut self.func.regions;
         let (then_region, else_region) = (open.then_region, open.else_region);
@@ -331,7 +352,7 @@ impl Builder {
             if else_region as usize + 1 == regions.len() && then_region + 1 == else_region {
                 regions.truncate(then_region as usize);
             }
-            return self.select(open.condition, a, b);
+            return Arms::Free(open.condition);
         }
         let node = Node {
             op: Op::If,
@@ -341,14 +362,80 @@ impl Builder {
             b: then_region.into(),
             c: else_region.into(),
         };
-        let branch = self.pin(node);
-        let ty = self.ty(a);
-        self.intern(Node { op: Op::Join, ty, region: self.region, a: branch.0, b: a.0, c: b.0 })
+        Arms::Pinned(self.pin(node))
+    }
+
+    /// The value that is `a` after the first of these arms and `b` after the second.
+    pub(crate) fn merge(&mut self, arms: Arms, a: Ref, b: Ref) -> Ref {
+        match arms {
+            _ if a == b => a,
+            Arms::Neither => a,
+            Arms::Free(condition) => self.select(condition, a, b),
+            Arms::Pinned(branch) => {
+                let (ty, region) = (self.ty(a), self.func.node(branch).region);
+                self.intern(Node { op: Op::Join, ty, region, a: branch.0, b: a.0, c: b.0 })
+            }
+        }
+    }
+
+    /// Opens a loop; `inits` are its carried values before it. Gives its number. What follows, up to
+    /// [`Builder::begin_body`], is its test, for which (as for the body) a carried value is its [`Builder::phi`].
+    pub(crate) fn begin_loop(&mut self, inits: &[Ref]) -> u32 {
+        let (number, outer) = (self.func.loops.len() as u32, self.region);
+        let test = self.open_region(outer, Ref::NONE, true);
+        let first = Ref(self.func.nodes.len() as u32);
+        let start = self.func.carried.len() as u32;
+        let carried = (start, start + inits.len() as u32);
+        self.func.loops.push(Loop { first, node: Ref::NONE, test, regions_end: test, body: test, carried });
+        self.open_loops.push((number, outer));
+        self.region = test;
+        for (index, &init) in (start..).zip(inits) {
+            let ty = self.ty(init);
+            let phi = self.push(Node { op: Op::Phi, ty, region: test, a: index, b: 0, c: 0 });
+            self.func.carried.push(Carried { phi, init, next: phi });
+        }
+        number
+    }
+
+    /// What carried value `at` of a loop is during an iteration.
+    pub(crate) fn phi(&self, number: u32, at: usize) -> Ref {
+        let first = self.func.loops[number as usize].carried.0 as usize;
+        self.func.carried[first + at].phi
+    }
+
+    /// The innermost loop goes on while `condition` holds. What follows, up to [`Builder::end_loop`], is its body.
+    pub(crate) fn begin_body(&mut self, condition: Ref) {
+        let Some(&(number, _)) = self.open_loops.last() else { return };
+        let body = self.open_region(self.region, condition, true);
+        self.func.loops[number as usize].body = body;
+        self.region = body;
+    }
+
+    /// Ends the innermost loop; `nexts` are its carried values after one iteration.
+    pub(crate) fn end_loop(&mut self, nexts: &[Ref]) {
+        let Some((number, outer)) = self.open_loops.pop() else { return };
+        let regions = self.func.regions.len().min(usize::from(u16::MAX)) as u16;
+        let this = &mut self.func.loops[number as usize];
+        this.regions_end = regions;
+        for (carried, &next) in self.func.carried[this.carried()].iter_mut().zip(nexts) {
+            carried.next = next;
+        }
+        self.region = outer;
+        let node = self.pin(Node { op: Op::Loop, ty: Type::Bool, region: outer, a: number, b: 0, c: 0 });
+        self.func.loops[number as usize].node = node;
+    }
+
+    /// What carried value `at` of a loop that has ended is after it.
+    pub(crate) fn exit(&mut self, number: u32, at: usize) -> Ref {
+        let this = self.func.loops[number as usize];
+        let index = this.carried.0 + at as u32;
+        let (ty, region) = (self.ty(self.phi(number, at)), self.func.node(this.node).region);
+        self.intern(Node { op: Op::Exit, ty, region, a: this.node.0, b: index, c: 0 })
     }
 
     fn open_region(&mut self, parent: u16, condition: Ref, polarity: bool) -> u16 {
         let regions = &mut self.func.regions;
-        if regions.len() > usize::from(u16::MAX) {
+        if regions.len() >= usize::from(u16::MAX) {
             self.overflowed = true;
             return parent;
         }
@@ -510,7 +597,7 @@ impl Probe {
         let hash = hash as usize;
         let near = match node.op {
             // Their fields are bits, or may differ between equal nodes.
-            Op::Param | Op::Const | Op::Call => hash,
+            Op::Param | Op::Const | Op::Call | Op::Exit => hash,
             _ => node.a.max(node.b).max(node.c) as usize * 2,
         };
         Probe { at: near & mask, mask, near: NEAR_PLACES, hash }

@@ -1,12 +1,10 @@
 //! The reference interpreter: what a [`Func`] means, written as plainly as possible.
 //!
 //! Owns the evaluation of one `Func` on one set of arguments. One forward loop in arena order; a node whose region is
-//! not running is skipped. Every value comes from the meanings of the op table, so there is nothing here to agree or
+//! not running is skipped, and at the end of a loop the walk goes back to its beginning. Every value comes from the meanings of the op table, so there is nothing here to agree or
 //! disagree with: compiled code, columns, rules and the constant folder are all tested against this file.
 //!
-//! To add a kind of node: one arm in `step`. (A loop will be a region whose nodes are stepped again until its condition
-//! fails; `step` takes everything from the scratch for that reason.) Knows no speed: it may allocate on its first run
-//! and only then.
+//! To add a kind of node: one arm in `step`. Knows no speed: it may allocate on its first run and only then.
 
 #![forbid(unsafe_code)]
 
@@ -29,6 +27,7 @@ pub(crate) struct Stop {
 pub(crate) struct Scratch {
     values: Vec<u64>,
     runs: Vec<Runs>,
+    nexts: Vec<u64>,
     arguments: Vec<Value>,
 }
 
@@ -68,13 +67,41 @@ pub(crate) fn evaluate(func: &Func, args: &[u64], scratch: &mut Scratch) -> Resu
     if let Some(body) = scratch.runs.first_mut() {
         *body = Runs::Yes;
     }
-    for (i, node) in func.nodes.iter().enumerate() {
+    let mut i = 0;
+    while let Some(node) = func.nodes.get(i) {
+        i += 1;
         if node.region == 0 || runs(func, node.region, scratch) {
-            let value = step(func, Ref(i as u32), node, args, scratch)?;
-            scratch.values[i] = value;
+            if node.op == Op::Loop {
+                if let Some(first) = iterate(func, node.a as usize, scratch) {
+                    i = first;
+                }
+                continue;
+            }
+            let value = step(func, Ref(i as u32 - 1), node, args, scratch)?;
+            scratch.values[i - 1] = value;
         }
     }
     Ok(())
+}
+
+/// At the end of loop `number`: if it goes on, gives its phis their next values, and where to go on.
+fn iterate(func: &Func, number: usize, scratch: &mut Scratch) -> Option<usize> {
+    let this = &func.loops[number];
+    if scratch.bits(func.regions[this.body as usize].condition) == 0 {
+        return None;
+    }
+    let carried = &func.carried[this.carried()];
+    scratch.nexts.clear();
+    for c in carried {
+        let next = scratch.values[c.next.index()];
+        scratch.nexts.push(next);
+    }
+    for (c, &next) in carried.iter().zip(&scratch.nexts) {
+        scratch.values[c.phi.index()] = next;
+    }
+    scratch.runs[usize::from(this.test)..usize::from(this.regions_end)].fill(Runs::NotYetKnown);
+    // Past the phis.
+    Some(this.first.index() + carried.len())
 }
 
 /// Does `region` run? Its condition stands before every node in it, and regions stand after the ones around them.
@@ -88,7 +115,8 @@ fn runs(func: &Func, region: u16, scratch: &mut Scratch) -> bool {
         }
         let here = &func.regions[at as usize];
         let outer_runs = scratch.runs[here.parent as usize] == Runs::Yes;
-        let holds = outer_runs && (scratch.bits(here.condition) != 0) == here.polarity;
+        // The test of a loop runs whenever the walk comes to it.
+        let holds = outer_runs && (here.condition == Ref::NONE || (scratch.bits(here.condition) != 0) == here.polarity);
         scratch.runs[at as usize] = if holds { Runs::Yes } else { Runs::No };
     }
     scratch.runs[region as usize] == Runs::Yes
@@ -108,7 +136,9 @@ fn step(func: &Func, r: Ref, node: &Node, args: &[u64], scratch: &mut Scratch) -
             }
             0
         }
-        Op::If => 0,
+        Op::If | Op::Loop => 0,
+        Op::Phi => operand(scratch, func.carried[node.a as usize].init.0),
+        Op::Exit => operand(scratch, func.carried[node.b as usize].phi.0),
         Op::Join => {
             let condition = func.node(Ref(node.a)).a;
             operand(scratch, if operand(scratch, condition) != 0 { node.b } else { node.c })

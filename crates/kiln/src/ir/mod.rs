@@ -5,6 +5,11 @@
 //! where it is wanted. Only what has an effect (a trap, a call that is not pure) is *pinned* to the region that it was
 //! written in, in order. Regions nest; there is no general control-flow graph.
 //!
+//! A loop is a *test* region and, inside it, a *body* region that runs while the test's condition holds. What changes
+//! from iteration to iteration is *carried*: a `Phi` is the value when an iteration begins, its `next` becomes the `Phi`
+//! of the next one, and an `Exit` is the `Phi` with which the test failed. All nodes that were made while a loop was
+//! open, and so all that live in it, form one stretch of the arena that ends with its `Loop` node.
+//!
 //! Nodes enter a `Func` only through [`build::Builder`]. Nothing here knows a register or a formula's syntax.
 
 #![forbid(unsafe_code)]
@@ -70,17 +75,51 @@ impl Node {
     }
 }
 
-/// Region 0 is the function's body; every other one is an arm of an `If`.
+/// Region 0 is the function's body; every other one is an arm of an `If`, or the test or the body of a loop.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Region {
     /// The region around this one (the body: itself).
     pub(crate) parent: u16,
-    /// The condition under which it runs.
+    /// The condition under which it runs; none for the test of a loop, which runs whenever an iteration begins.
     pub(crate) condition: Ref,
     /// The value that the condition must have.
     pub(crate) polarity: bool,
     /// Has something pinned been written in it (or in a region inside it)?
     pub(crate) has_effects: bool,
+}
+
+/// A loop; see the head of this file.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Loop {
+    /// Where its stretch of the arena begins: its first `Phi`, if it has one.
+    pub(crate) first: Ref,
+    /// Its `Loop` node, the last of the stretch.
+    pub(crate) node: Ref,
+    /// The region of its test; the regions inside it are those from here up to `regions_end`.
+    pub(crate) test: u16,
+    pub(crate) regions_end: u16,
+    /// The region of its body, whose condition is the loop's.
+    pub(crate) body: u16,
+    /// The range of its carried values in the function's list.
+    pub(crate) carried: (u32, u32),
+}
+
+impl Loop {
+    /// The numbers of its carried values.
+    pub(crate) fn carried(&self) -> std::ops::Range<usize> {
+        self.carried.0 as usize..self.carried.1 as usize
+    }
+}
+
+/// A value that a loop carries from one iteration to the next.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Carried {
+    /// What it is during an iteration.
+    pub(crate) phi: Ref,
+    /// What it is in the first.
+    pub(crate) init: Ref,
+    /// What it becomes.
+    pub(crate) next: Ref,
 }
 
 /// Why an evaluation stopped.
@@ -93,12 +132,17 @@ pub(crate) enum TrapKind {
     DivisionByZero = 2,
     /// A host function returned an error.
     Host = 3,
+    /// The loops took more steps than the budget allows.
+    Steps = 4,
 }
 
 impl TrapKind {
+    /// All kinds.
+    const ALL: [TrapKind; 4] = [TrapKind::Overflow, TrapKind::DivisionByZero, TrapKind::Host, TrapKind::Steps];
+
     /// The kind with this number.
     pub(crate) fn from_code(code: u32) -> Option<TrapKind> {
-        [TrapKind::Overflow, TrapKind::DivisionByZero, TrapKind::Host].into_iter().find(|k| *k as u32 == code)
+        TrapKind::ALL.into_iter().find(|k| *k as u32 == code)
     }
 }
 
@@ -149,6 +193,9 @@ pub(crate) struct Func {
     pub(crate) args: Vec<Ref>,
     pub(crate) callees: Vec<Callee>,
     pub(crate) regions: Vec<Region>,
+    /// Loops in the order in which they begin, so that an outer one stands before those inside it.
+    pub(crate) loops: Vec<Loop>,
+    pub(crate) carried: Vec<Carried>,
     /// Pinned nodes in the order in which they were written.
     pub(crate) effects: Vec<Ref>,
     /// Types of the inputs.
@@ -184,7 +231,15 @@ impl Func {
     pub(crate) fn for_operands(&self, node: &Node, mut f: impl FnMut(Ref)) {
         match node.op {
             Op::Call | Op::CallPinned => self.call_args(node).iter().copied().for_each(f),
-            Op::Trap | Op::If => f(Ref(node.a)),
+            Op::Trap | Op::If | Op::Exit => f(Ref(node.a)),
+            Op::Loop => {
+                let this = &self.loops[node.a as usize];
+                f(self.regions[this.body as usize].condition);
+                for carried in &self.carried[this.carried()] {
+                    f(carried.init);
+                    f(carried.next);
+                }
+            }
             Op::Join => {
                 f(Ref(node.a));
                 f(Ref(node.b));
@@ -212,12 +267,14 @@ impl Func {
 
     /// Forgets everything but the memory.
     pub(crate) fn clear(&mut self) {
-        let Func { nodes, spans, args, callees, regions, effects, params, results } = self;
+        let Func { nodes, spans, args, callees, regions, loops, carried, effects, params, results } = self;
         nodes.clear();
         spans.clear();
         args.clear();
         callees.clear();
         regions.clear();
+        loops.clear();
+        carried.clear();
         effects.clear();
         params.clear();
         results.clear();

@@ -12,11 +12,20 @@
 //!   %3:i64 = call! read(%0)
 //! }
 //! %4:i64 = join 1, %3
-//! return %4
+//! loop %5:i64 = %4, %6:f64 = 0.5 {
+//!   %7:bool = lt %5, 10
+//! while %7
+//!   %8:i64 = add %5, 1
+//!   %9:f64 = mul %6, %6
+//!   next %8, %9
+//! }
+//! %10:f64 = exit %6
+//! return %10
 //! ```
 //!
-//! A `join` follows its `if` at once; an `if` whose value nobody wants has none. `#` starts a comment. Whoever adds a kind of node adds its line to `line`
-//! and its reading to `Reader::statement`; the round trip of random functions is tested. Knows no rule and no meaning.
+//! A `join` follows its `if` at once; an `if` whose value nobody wants has none. What a `loop` carries stands in its
+//! first line with its value before the loop, and in `next` with its value after an iteration. `#` starts a comment.
+//! Whoever adds a kind of node adds its line to `line` and its reading to `Reader::statement`; the round trip of random functions is tested. Knows no rule and no meaning.
 
 #![forbid(unsafe_code)]
 
@@ -25,8 +34,12 @@ use crate::ops::{Op, PINNED, Sig};
 use crate::types::Type;
 use std::fmt::Write as _;
 
-const TRAPS: [(TrapKind, &str); 3] =
-    [(TrapKind::Overflow, "overflow"), (TrapKind::DivisionByZero, "division_by_zero"), (TrapKind::Host, "host")];
+const TRAPS: [(TrapKind, &str); 4] = [
+    (TrapKind::Overflow, "overflow"),
+    (TrapKind::DivisionByZero, "division_by_zero"),
+    (TrapKind::Host, "host"),
+    (TrapKind::Steps, "steps"),
+];
 
 /// Deeper blocks are not indented further: the text stays proportional to the function.
 const DEEPEST_INDENT: usize = 24;
@@ -53,6 +66,18 @@ fn live(func: &Func) -> Vec<bool> {
         }
     }
     live
+}
+
+/// What follows a block.
+enum Then {
+    Return,
+    /// The second arm, this region.
+    Else(u16),
+    /// The body of this loop.
+    While(u32),
+    /// What this loop carries on.
+    Next(u32),
+    Close,
 }
 
 struct Printer<'a> {
@@ -85,25 +110,51 @@ impl Printer<'_> {
         }
         self.out.push('\n');
         // Blocks may nest deeper than the stack: their rests wait in a list.
-        let mut open: Vec<(std::vec::IntoIter<Ref>, &str, u16)> =
-            vec![(std::mem::take(&mut by_region[0]).into_iter(), "", 0)];
-        while let Some((nodes, _, _)) = open.last_mut() {
+        let mut take = |region: u16| std::mem::take(&mut by_region[usize::from(region)]).into_iter();
+        let mut open = vec![(take(0), Then::Return)];
+        while let Some((nodes, _)) = open.last_mut() {
             if let Some(r) = nodes.next() {
                 let node = func.node(r);
+                if node.op == Op::Phi {
+                    continue;
+                }
                 self.indent(open.len() - 1);
                 self.line(r, node);
-                if node.op == Op::If {
-                    let arm = std::mem::take(&mut by_region[node.b as usize]).into_iter();
-                    open.push((arm, "} else {\n", node.c as u16));
+                match node.op {
+                    Op::If => open.push((take(node.b as u16), Then::Else(node.c as u16))),
+                    Op::Loop => open.push((take(func.loops[node.a as usize].test), Then::While(node.a))),
+                    _ => {}
                 }
-            } else if let Some((_, after, next)) = open.pop() {
-                if !after.is_empty() {
-                    self.indent(open.len() - 1);
-                    self.out.push_str(after);
+                continue;
+            }
+            let Some((_, then)) = open.pop() else { break };
+            let depth = open.len().saturating_sub(1);
+            match then {
+                Then::Return => {}
+                Then::Else(region) => {
+                    self.indented(depth, "} else {\n");
+                    open.push((take(region), Then::Close));
                 }
-                if next != 0 {
-                    open.push((std::mem::take(&mut by_region[next as usize]).into_iter(), "}\n", 0));
+                Then::While(number) => {
+                    let body = func.loops[number as usize].body;
+                    self.indented(depth, "while ");
+                    self.operand(func.regions[usize::from(body)].condition, Some(Type::Bool));
+                    self.out.push('\n');
+                    open.push((take(body), Then::Next(number)));
                 }
+                Then::Next(number) => {
+                    let carried = &func.carried[func.loops[number as usize].carried()];
+                    if !carried.is_empty() {
+                        self.indented(depth + 1, "next ");
+                        for (i, c) in carried.iter().enumerate() {
+                            self.out.push_str(if i == 0 { "" } else { ", " });
+                            self.operand(c.next, Some(func.ty(c.next)));
+                        }
+                        self.out.push('\n');
+                    }
+                    self.indented(depth, "}\n");
+                }
+                Then::Close => self.indented(depth, "}\n"),
             }
         }
         self.out.push_str("return");
@@ -118,6 +169,11 @@ impl Printer<'_> {
         for _ in 0..depth.min(DEEPEST_INDENT) {
             self.out.push_str("  ");
         }
+    }
+
+    fn indented(&mut self, depth: usize, text: &str) {
+        self.indent(depth);
+        self.out.push_str(text);
     }
 
     fn name(&mut self, r: Ref) {
@@ -153,7 +209,7 @@ impl Printer<'_> {
 
     fn line(&mut self, r: Ref, node: &Node) {
         let func = self.func;
-        if !matches!(node.op, Op::Trap | Op::If) {
+        if !matches!(node.op, Op::Trap | Op::If | Op::Loop) {
             self.name(r);
             let _ = write!(self.out, "%{}:{} = ", self.names[r.index()], node.ty);
         }
@@ -164,6 +220,21 @@ impl Printer<'_> {
                 self.operand(a, Some(Type::Bool));
                 self.out.push_str(" {\n");
                 return;
+            }
+            Op::Loop => {
+                self.out.push_str("loop ");
+                for (i, c) in func.carried[func.loops[node.a as usize].carried()].iter().enumerate() {
+                    self.name(c.phi);
+                    let (number, ty) = (self.names[c.phi.index()], func.ty(c.phi));
+                    let _ = write!(self.out, "{}%{number}:{ty} = ", if i == 0 { "" } else { ", " });
+                    self.operand(c.init, Some(ty));
+                }
+                let _ = writeln!(self.out, "{}{{", if self.out.ends_with(' ') { "" } else { " " });
+                return;
+            }
+            Op::Exit => {
+                self.out.push_str("exit ");
+                self.operand(func.carried[node.b as usize].phi, None);
             }
             Op::Trap => {
                 self.out.push_str("trap ");

@@ -17,6 +17,7 @@ pub(crate) fn verify(func: &Func) -> Result<(), String> {
         return Err("nodes and spans differ in number".into());
     }
     let nesting = regions(func)?;
+    loops(func, &nesting)?;
     params(func)?;
     for (i, node) in func.nodes.iter().enumerate() {
         let r = Ref(i as u32);
@@ -80,11 +81,57 @@ fn regions(func: &Func) -> Result<Nesting, String> {
         let sound = region.condition.index() < func.nodes.len()
             && func.ty(region.condition) == Type::Bool
             && nesting.visible(func.node(region.condition).region, region.parent);
-        ensure(sound, &format!("region {i} has no condition in the region around it"))?;
+        let test = func.loops.binary_search_by_key(&i, |l| usize::from(l.test)).is_ok();
+        ensure(sound || (test && region.condition == Ref::NONE), &format!("region {i} has no condition around it"))?;
         let known = !region.has_effects || func.regions[region.parent as usize].has_effects;
         ensure(known, "a region does not know of effects inside it")?;
     }
     Ok(nesting)
+}
+
+/// Loops are stretches of the arena that nest as their regions do; what they carry is visible where it is taken.
+fn loops(func: &Func, nesting: &Nesting) -> Result<(), String> {
+    let mut carried = 0;
+    for (i, this) in func.loops.iter().enumerate() {
+        let node = func.nodes.get(this.node.index()).ok_or("a loop has no node")?;
+        ensure(node.op == Op::Loop && node.a as usize == i, "a loop's node is another one's")?;
+        ensure(this.carried.0 == carried && this.carried.0 <= this.carried.1, "carried values are out of order")?;
+        carried = this.carried.1;
+        ensure(carried as usize <= func.carried.len(), "a loop carries what does not exist")?;
+        let region = |number: u16| func.regions.get(usize::from(number)).ok_or("a loop has no region");
+        let (test, body) = (region(this.test)?, region(this.body)?);
+        ensure(test.condition == Ref::NONE && test.parent == node.region, "a loop's test is no region around it")?;
+        ensure(
+            body.parent == this.test && body.polarity && this.body != this.test,
+            "a loop's body is not in its test",
+        )?;
+        let inside = this.test < this.body && this.body < this.regions_end;
+        ensure(inside && usize::from(this.regions_end) <= func.regions.len(), "a loop's regions are out of order")?;
+        for (at, c) in func.carried[this.carried()].iter().enumerate() {
+            let place = this.first.index() + at;
+            let phi = func.nodes.get(place).ok_or("a phi is missing")?;
+            let sound = c.phi.index() == place && phi.op == Op::Phi && phi.region == this.test;
+            ensure(sound && phi.a as usize == this.carried.0 as usize + at, "a phi is not where its loop begins")?;
+            ensure(c.init < this.first && c.next < this.node, "a carried value does not stand where it should")?;
+            ensure(func.ty(c.init) == phi.ty && func.ty(c.next) == phi.ty, "a carried value changes its type")?;
+            ensure(nesting.visible(func.node(c.init).region, node.region), "a carried value begins invisible")?;
+            ensure(nesting.visible(func.node(c.next).region, this.body), "a carried value goes on invisible")?;
+        }
+    }
+    ensure(carried as usize == func.carried.len(), "a carried value has no loop")?;
+    let own = |n: &Node, r: usize| match n.op {
+        Op::Phi => func.carried.get(n.a as usize).is_some_and(|c| c.phi.index() == r),
+        Op::Loop => func.loops.get(n.a as usize).is_some_and(|l| l.node.index() == r),
+        _ => true,
+    };
+    ensure(func.nodes.iter().enumerate().all(|(r, n)| own(n, r)), "a phi or loop that nothing knows of")?;
+    // What lives in a loop stands in its stretch.
+    for this in &func.loops {
+        let outside = func.nodes[..this.first.index()].iter().chain(&func.nodes[this.node.index() + 1..]);
+        let clean = outside.into_iter().all(|n| n.region < this.test || n.region >= this.regions_end);
+        ensure(clean, "a node of a loop stands outside its stretch")?;
+    }
+    Ok(())
 }
 
 fn params(func: &Func) -> Result<(), String> {
@@ -108,14 +155,14 @@ fn place(func: &Func, nesting: &Nesting, r: Ref, node: &Node) -> Result<(), Stri
     let (mut older, mut seen, mut innermost) = (true, true, 0);
     func.for_operands(node, |operand| {
         older &= operand < r;
-        if operand < r && node.op != Op::Join {
+        if operand < r && !matches!(node.op, Op::Join | Op::Loop) {
             seen &= nesting.visible(func.node(operand).region, node.region);
             innermost = innermost.max(func.node(operand).region);
         }
     });
     ensure(older, "an operand does not stand before its user")?;
     ensure(seen, "an operand is not visible from its user's region")?;
-    let free = !node.op.is(PINNED) && node.op != Op::Join;
+    let free = !node.op.is(PINNED) && !matches!(node.op, Op::Join | Op::Phi | Op::Exit);
     ensure(!free || node.region == innermost, "a pure node does not live where its operands are first all there")
 }
 
@@ -195,8 +242,20 @@ fn special(func: &Func, nesting: &Nesting, node: &Node) -> Result<(), String> {
             };
             ensure(arm(node.b, branch.b) && arm(node.c, branch.c), "an arm's value is not visible in the arm")
         }
+        // The list of loops has been checked.
+        Op::Phi | Op::Loop => Ok(()),
+        Op::Exit => {
+            let ended = func.node(Ref(node.a));
+            ensure(ended.op == Op::Loop && ended.region == node.region, "an exit without its loop")?;
+            let carried = func.loops[ended.a as usize].carried().contains(&(node.b as usize));
+            ensure(carried && ty_of_carried(func, node.b) == node.ty, "an exit of what its loop does not carry")
+        }
         _ => Err("an operation without a type rule".into()),
     }
+}
+
+fn ty_of_carried(func: &Func, number: u32) -> Type {
+    func.ty(func.carried[number as usize].phi)
 }
 
 /// All that is pinned, and nothing else, stands in `effects`, in order, in regions that know it.
@@ -242,6 +301,51 @@ mod tests {
     }
 
     #[test]
+    fn damage_to_loops_is_seen() {
+        let sample = || {
+            let mut b = Builder::default();
+            let n = b.param(Type::I64);
+            let zero = b.small(Type::I64, 0);
+            let outer = b.begin_loop(&[zero, n]);
+            let (k, m) = (b.phi(outer, 0), b.phi(outer, 1));
+            let go = b.raw2(Op::Lt, k, n);
+            b.begin_body(go);
+            let next = b.raw2(Op::Add, k, n);
+            let twice = b.raw2(Op::Mul, m, next);
+            b.end_loop(&[next, twice]);
+            let result = b.exit(outer, 1);
+            b.func.results.push(result);
+            b.func
+        };
+        assert_eq!(verify(&sample()), Ok(()));
+        let damages: &[(&str, fn(&mut Func))] = &[
+            ("no node", |f| f.loops[0].node = Ref::NONE),
+            ("another one's", |f| f.loops[0].node = Ref(0)),
+            ("out of order", |f| f.loops[0].carried.0 = 1),
+            ("does not exist", |f| f.loops[0].carried.1 = 9),
+            ("no condition around", |f| f.regions[1].condition = Ref(0)),
+            ("not in its test", |f| f.regions[2].polarity = false),
+            ("regions are out", |f| f.loops[0].regions_end = 2),
+            ("where its loop begins", |f| f.loops[0].first = Ref(3)),
+            ("where it should", |f| f.carried[0].init = f.carried[0].phi),
+            ("changes its type", |f| f.carried[0].next = f.regions[2].condition),
+            ("has no loop", |f| f.loops[0].carried.1 = 1),
+            ("without its loop", |f| f.nodes.last_mut().unwrap().a = 0),
+            ("does not carry", |f| f.nodes.last_mut().unwrap().b = 7),
+            ("outside its stretch", |f| {
+                let last = f.nodes.len() - 1;
+                f.nodes[last].region = 1;
+            }),
+        ];
+        for (expected, damage) in damages {
+            let mut func = sample();
+            damage(&mut func);
+            let found = verify(&func).unwrap_err();
+            assert!(found.contains(expected), "expected `{expected}`, found `{found}`");
+        }
+    }
+
+    #[test]
     fn every_kind_of_damage_is_seen() {
         let find = |b: &Builder, op: Op| b.func.nodes.iter().position(|n| n.op == op).unwrap();
         let damages: &[(&str, Damage)] = &[
@@ -271,7 +375,7 @@ mod tests {
                 (f.nodes[join].b, f.nodes[join].c) = (first, first);
             }),
             ("not a value of the body", |f, at| f.results[0] = Ref(at(Op::Trap) as u32)),
-            ("condition in the region", |f, _| f.regions[1].condition = Ref(0)),
+            ("no condition around", |f, _| f.regions[1].condition = Ref(0)),
             ("differ in number", |f, _| f.spans.truncate(2)),
         ];
         for (expected, damage) in damages {

@@ -218,6 +218,12 @@ ops! {
     If           "if"         Special,   [PINNED],    2,    {}
     /// The value of `b` or `c`, by which way the `If` at `a` went.
     Join         "join"       Special,   [],          0,    {}
+    /// What carried value `a` (a number in the function's list) is when an iteration begins.
+    Phi          "phi"        Special,   [],          0,    {}
+    /// Runs loop `a` (a number in the function's list).
+    Loop         "loop"       Special,   [PINNED],    20,   {}
+    /// What carried value `b` is after the `Loop` at `a`.
+    Exit         "exit"       Special,   [],          0,    {}
 }
 
 impl Op {

@@ -33,11 +33,15 @@ pub struct Limits {
     pub nesting: u32,
     /// Most parts (names, numbers, operators). Default: 8,388,608, which take some 800 MiB while they are compiled.
     pub nodes: u32,
+    /// Most iterations of all loops together in one evaluation. Default: 100,000,000.
+    pub steps: u64,
+    /// Most operations that calls of a formula's own functions may expand to. Default: 1,048,576.
+    pub inline: u32,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Limits { source_bytes: 64 << 20, nesting: 1_000_000, nodes: 1 << 23 }
+        Limits { source_bytes: 64 << 20, nesting: 1_000_000, nodes: 1 << 23, steps: 100_000_000, inline: 1 << 20 }
     }
 }
 

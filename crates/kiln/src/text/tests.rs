@@ -297,7 +297,7 @@ fn limits_are_errors() {
         valid(&front.ast);
         front.sink.take().first().map(|d| d.code)
     };
-    let limits = Limits { nesting: 10, nodes: 100, source_bytes: 1000 };
+    let limits = Limits { nesting: 10, nodes: 100, source_bytes: 1000, ..Limits::default() };
     assert_eq!(code(&("(".repeat(10) + "x" + &")".repeat(10)), limits), None);
     assert_eq!(code(&("(".repeat(11) + "x" + &")".repeat(11)), limits), Some("limit/nesting"));
     assert_eq!(code(&vec!["x"; 51].join("+"), limits), Some("limit/nodes"));

@@ -31,13 +31,22 @@ pub(crate) fn parse(text: &str, b: &mut Builder, callees: &dyn Fn(&str) -> Optio
     if reader.open.is_empty() { Ok(()) } else { Err("a block is not closed".into()) }
 }
 
+/// A block that is open.
+enum Open {
+    Then,
+    Else,
+    /// The test of the loop with this number.
+    Test(u32),
+    /// Its body, and what it carries on.
+    Body(Vec<Ref>),
+}
+
 struct Reader<'a> {
     b: &'a mut Builder,
     callees: &'a dyn Fn(&str) -> Option<Known>,
     /// By number in the text.
     values: Vec<Option<Ref>>,
-    /// For each open block: is it the second arm?
-    open: Vec<bool>,
+    open: Vec<Open>,
     /// An `if` was closed, and its `join` may follow.
     closed: bool,
 }
@@ -75,21 +84,37 @@ impl Reader<'_> {
         if let Some(rest) = line.strip_prefix("if ") {
             let condition = self.condition(rest.strip_suffix('{').ok_or("a block starts with `{`")?)?;
             self.b.begin_if(condition);
-            self.open.push(false);
+            self.open.push(Open::Then);
             return Ok(());
         }
         if line == "} else {" {
-            let second = self.open.last_mut().filter(|second| !**second).ok_or("no `if` is open")?;
-            *second = true;
+            let arm = self.open.last_mut().filter(|arm| matches!(arm, Open::Then)).ok_or("no `if` is open")?;
+            *arm = Open::Else;
             self.b.begin_else();
             return Ok(());
         }
         if line == "}" {
-            if self.open.pop() != Some(true) {
-                return Err("an `if` has two arms".into());
+            match self.open.pop() {
+                Some(Open::Else) => self.closed = true,
+                Some(Open::Body(nexts)) => self.b.end_loop(&nexts),
+                _ => return Err("an `if` has two arms, a loop a test and a body".into()),
             }
-            self.closed = true;
             return Ok(());
+        }
+        if let Some(rest) = line.strip_prefix("loop ") {
+            return self.begin_loop(rest.strip_suffix('{').ok_or("a block starts with `{`")?.trim());
+        }
+        if let Some(rest) = line.strip_prefix("while ") {
+            let Some(&Open::Test(number)) = self.open.last() else { return Err("no loop's test is open".into()) };
+            let condition = self.condition(rest)?;
+            self.b.begin_body(condition);
+            let nexts = self.b.func.loops[number as usize].carried().map(|at| self.b.func.carried[at].phi).collect();
+            self.open.pop();
+            self.open.push(Open::Body(nexts));
+            return Ok(());
+        }
+        if let Some(rest) = line.strip_prefix("next ") {
+            return self.next(rest);
         }
         if let Some(rest) = line.strip_prefix("trap ") {
             let (condition, kind) = rest.rsplit_once(',').ok_or("a trap names its kind")?;
@@ -99,9 +124,63 @@ impl Reader<'_> {
             return Ok(());
         }
         let (name, ty, rest) = definition(line)?.ok_or("unknown statement")?;
+        if let Some(phi) = rest.strip_prefix("exit ") {
+            let r = self.exit(phi, ty)?;
+            return self.define(name, r);
+        }
         let (op, list) = rest.split_once(' ').ok_or("an operation has operands")?;
         let r = if matches!(op, "call" | "call!") { self.call(list, ty)? } else { self.operation(op, list, ty)? };
         self.define(name, r)
+    }
+
+    /// `%3:f64 = 0.5, %4:i64 = %1`.
+    fn begin_loop(&mut self, list: &str) -> Result<(), String> {
+        let (mut names, mut inits) = (Vec::new(), Vec::new());
+        for carried in list.split(',').filter(|c| !c.is_empty()) {
+            let (name, ty, init) = definition(carried.trim())?.ok_or("a carried value has a name")?;
+            let init = self.operand(init, Some(ty))?;
+            if self.b.ty(init) != ty {
+                return Err("a carried value begins with another type".into());
+            }
+            names.push(name);
+            inits.push(init);
+        }
+        let number = self.b.begin_loop(&inits);
+        for (at, name) in names.into_iter().enumerate() {
+            let phi = self.b.phi(number, at);
+            self.define(name, phi)?;
+        }
+        self.open.push(Open::Test(number));
+        Ok(())
+    }
+
+    fn next(&mut self, list: &str) -> Result<(), String> {
+        let Some(Open::Body(phis)) = self.open.pop() else { return Err("no loop's body is open".into()) };
+        let types: Vec<Type> = phis.iter().map(|&phi| self.b.ty(phi)).collect();
+        let texts: Vec<&str> = list.split(',').collect();
+        if texts.len() != types.len() {
+            return Err("the loop carries another number of values".into());
+        }
+        let mut nexts = Vec::new();
+        for (text, ty) in texts.into_iter().zip(types) {
+            let next = self.operand(text, Some(ty))?;
+            if self.b.ty(next) != ty {
+                return Err("a carried value changes its type".into());
+            }
+            nexts.push(next);
+        }
+        self.open.push(Open::Body(nexts));
+        Ok(())
+    }
+
+    fn exit(&mut self, phi: &str, ty: Type) -> Result<Ref, String> {
+        let phi = self.operand(phi, None)?;
+        let node = *self.b.func.node(phi);
+        let ended = |l: &&crate::ir::Loop| l.node != Ref::NONE && l.carried().contains(&(node.a as usize));
+        let found = self.b.func.loops.iter().position(|l| ended(&l)).filter(|_| node.op == Op::Phi && node.ty == ty);
+        let number = found.ok_or("an exit is of what a loop before it carried")?;
+        let at = node.a - self.b.func.loops[number].carried.0;
+        Ok(self.b.exit(number as u32, at as usize))
     }
 
     fn call(&mut self, text: &str, ty: Type) -> Result<Ref, String> {

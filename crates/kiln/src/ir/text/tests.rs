@@ -141,6 +141,43 @@ return %8, %9, 2.5:f64, true:bool, nan:f32
 }
 
 #[test]
+fn loops_come_back_from_text_and_run() {
+    // The sum of the squares below n by a loop in a loop, and a loop that carries nothing. What depends on phis
+    // alone lives in the test, where they begin.
+    let text = "params %0:i64
+loop %1:i64 = 0, %2:i64 = 0 {
+  %3:bool = lt %1, %0
+  %4:i64 = add %1, 1
+  %5:bool = lt 100, %4
+while %3
+  loop %6:i64 = 0, %7:i64 = %2 {
+    %8:bool = lt %6, %1
+    %9:i64 = add %6, 1
+    %10:i64 = add %7, %1
+  while %8
+    next %9, %10
+  }
+  %11:i64 = exit %7
+  trap %5, steps
+  next %4, %11
+}
+%12:i64 = exit %2
+loop {
+while false
+}
+return %12
+";
+    let b = read(text, PLAIN);
+    assert_eq!(print(&b.func), text);
+    let mut scratch = Scratch::default();
+    for n in [0, 1, 2, 10, 60] {
+        evaluate(&b.func, &[n], &mut scratch).unwrap();
+        assert_eq!(scratch.results(&b.func).next().unwrap().to_bits(), (0..n).map(|k| k * k).sum::<u64>());
+    }
+    assert_eq!(evaluate(&b.func, &[1000], &mut scratch).unwrap_err().kind, TrapKind::Steps);
+}
+
+#[test]
 fn deep_blocks_print_in_proportion() {
     let mut b = Builder::default();
     let x = b.param(Type::Bool);
@@ -178,6 +215,12 @@ fn what_is_not_a_function_is_refused() {
         ("params %0:f64\n%1:f64 = param %0", "wrong number"),
         ("%99999999999:f64 = neg 1", "not a name"),
         ("hello", "unknown statement"),
+        ("loop %0:i64 = 1 {\n}", "a test and a body"),
+        ("loop %0:i64 = 1 {\nwhile true\nnext 1, 2\n}", "another number"),
+        ("loop %0:i64 = true:bool {\n}", "begins with another type"),
+        ("loop %0:i64 = 1 {\nwhile true\n%1:i64 = exit %0\n}", "a loop before it"),
+        ("while true", "no loop's test"),
+        ("next 1", "no loop's body"),
     ] {
         let mut b = Builder::default();
         let found = parse(text, &mut b, &callees).unwrap_err();

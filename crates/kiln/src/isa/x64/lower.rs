@@ -690,7 +690,7 @@ impl Target for X64 {
             Op::Trap => self.trap(walk, func, r, &node),
             Op::Power | Op::PowOverflows => self.call_meaning(walk, func, r, &node),
             // The walk itself takes these.
-            Op::Param | Op::Const | Op::If | Op::Join => {}
+            Op::Param | Op::Const | Op::If | Op::Join | Op::Phi | Op::Loop | Op::Exit => {}
         }
     }
 }
