@@ -25,6 +25,7 @@ impl Parser<'_> {
                 let open = self.token();
                 self.advance();
                 self.at = self.parameters(self.at, Tok::Pipe);
+                self.ast.signature = self.ast.params.len() as u32;
                 if self.token().kind == Tok::Pipe {
                     self.advance();
                 } else {
