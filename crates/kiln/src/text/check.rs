@@ -23,6 +23,8 @@ mod calls;
 mod flow;
 mod functions;
 mod infer;
+#[cfg(test)]
+mod programs;
 mod settle;
 mod statements;
 #[cfg(test)]
@@ -113,7 +115,6 @@ enum Binding {
 /// What is known of a `let`.
 #[derive(Clone, Copy, Debug)]
 struct LetInfo {
-    symbol: Symbol,
     known: Known,
     /// The types at which an untyped one is needed, as bits.
     types: u8,
@@ -124,8 +125,8 @@ struct LetInfo {
 }
 
 impl LetInfo {
-    fn new(symbol: Symbol, known: Known) -> LetInfo {
-        LetInfo { symbol, known, types: 0, has_block: false, refs: [Ref::NONE; 5] }
+    fn new(known: Known) -> LetInfo {
+        LetInfo { known, types: 0, has_block: false, refs: [Ref::NONE; 5] }
     }
 
     /// Forgets its values, and has this one.

@@ -206,8 +206,18 @@ impl Checker<'_> {
         self.find_recursion();
     }
 
+    /// Is it in the tree from its beginning to its end? After errors it may not be.
+    fn is_whole(&self, number: u32) -> bool {
+        let Some(def) = self.ast.functions.get(number as usize) else { return false };
+        let kind = |at: u32| self.ast.nodes.get(at as usize).map(|node| node.kind);
+        def.begin < def.end && kind(def.begin) == Some(Kind::FnBegin) && kind(def.end) == Some(Kind::Fn)
+    }
+
     fn name_function(&mut self, number: u32) {
         let FunctionDef { symbol, name: span, .. } = *self.function(number);
+        if !self.is_whole(number) {
+            return;
+        }
         let name = self.symbols.name(symbol);
         if let Some(first) = self.state.functions.find(symbol) {
             let message = format!("there are two functions with the name {}", quote(name));
@@ -232,7 +242,7 @@ impl Checker<'_> {
     /// Follows all calls from all functions. Every cycle has a call back into the way on which the search is.
     fn find_recursion(&mut self) {
         for start in 0..self.ast.functions.len() as u32 {
-            let mut entered = Some(start);
+            let mut entered = self.is_whole(start).then_some(start);
             loop {
                 if let Some(number) = entered.take() {
                     let functions = &mut self.state.functions;
@@ -292,7 +302,10 @@ impl Checker<'_> {
     /// Resolves the names of the function that begins at node `index`; returns the index of the node after it.
     pub(super) fn define(&mut self, index: u32) -> u32 {
         let number = self.ast.nodes[index as usize].data;
-        let Some(&FunctionDef { params, end, .. }) = self.ast.functions.get(number as usize) else { return index + 1 };
+        if !self.is_whole(number) {
+            return index + 1;
+        }
+        let FunctionDef { params, end, .. } = *self.function(number);
         if self.inside_function() {
             return end + 1;
         }
@@ -552,7 +565,7 @@ impl Checker<'_> {
         for (i, &argument) in (params.0..params.1).zip(arguments) {
             let param = self.ast.params[i as usize];
             let known = param.ty.map_or_else(|| self.known(argument), Known::Typed);
-            self.state.lets.push(LetInfo::new(param.symbol, known));
+            self.state.lets.push(LetInfo::new(known));
         }
         let known = Known::Error;
         let functions = &mut self.state.functions;

@@ -460,26 +460,6 @@ impl Checker<'_> {
                 self.push(index, value);
             }
             Kind::Let => self.infer_let(index, node),
-            Kind::BlockEnd => {
-                self.drain(node.first);
-                self.close_scope();
-            }
-            Kind::Var
-            | Kind::Assign
-            | Kind::Fn
-            | Kind::For
-            | Kind::While
-            | Kind::Break
-            | Kind::Continue
-            | Kind::IfDo
-            | Kind::Aggregate
-            | Kind::Results => {
-                self.drain(node.first);
-                self.error("unsupported", node.span(), "this is read, but not compiled yet");
-                if matches!(node.kind, Kind::Aggregate | Kind::Results) {
-                    self.push(index, Known::Error);
-                }
-            }
             Kind::Error => {
                 self.drain(node.first);
                 // A block that was given up has not ended.
@@ -536,7 +516,7 @@ impl Checker<'_> {
         self.lint_name(symbol, self.statement_name(node));
         let number = self.state.lets.len() as u32;
         let has_block = self.state.last_block.is_some_and(|block| block >= node.first);
-        self.state.lets.push(LetInfo { has_block, ..LetInfo::new(symbol, known) });
+        self.state.lets.push(LetInfo { has_block, ..LetInfo::new(known) });
         self.state.info[index as usize].data = number;
         self.state.bind(symbol, Binding::Let(number));
     }

@@ -380,7 +380,7 @@ impl Checker<'_> {
         self.open_loop(index, ty, node.flags & INCLUSIVE != 0, counter);
         self.state.scopes.push((index, self.state.undo.len() as u32));
         self.lint_name(node.symbol(), node.span());
-        self.state.lets.push(LetInfo::new(node.symbol(), known));
+        self.state.lets.push(LetInfo::new(known));
         self.state.bind(node.symbol(), Binding::Let(counter));
     }
 
