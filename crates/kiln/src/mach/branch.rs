@@ -8,7 +8,7 @@
 #![forbid(unsafe_code)]
 
 use super::walk::{
-    Frame, Hidden, JoinValue, NO_REG, NONE, Note, Owners, REGS, Target, Walk, class_of, reg_from, stack,
+    Frame, Hidden, JoinValue, NO_REG, NONE, Note, Open, Owners, REGS, Target, Walk, class_of, reg_from, stack,
 };
 use super::{MInst, Reg};
 use crate::ir::{Func, Node, Ref};
@@ -94,7 +94,7 @@ impl Walk {
     ) {
         let (join_label, else_label) = (self.label(), self.label());
         self.bind(join_label);
-        self.frames.push(Frame {
+        let frame = Frame {
             node,
             condition,
             joins: self.joins.len() - count,
@@ -109,15 +109,17 @@ impl Walk {
             body_len: self.code.body.len(),
             after: self.owners,
             at_else: self.owners,
-        });
+        };
+        self.frames.push(Open::Branch(frame));
         self.enter_arm(target, func, false);
     }
 
     /// Starts the arm of the innermost branch: its end, seen from behind.
     fn enter_arm<T: Target>(&mut self, target: &T, func: &Func, then: bool) {
-        let Some(frame) = self.frames.last() else { return };
+        let Some(Open::Branch(frame)) = self.frames.last() else { return };
         let (first, regions) = (frame.joins, frame.regions);
         self.spot = if then { frame.then_spot } else { frame.else_spot };
+        self.lock_joins(first);
         for i in first..self.joins.len() {
             let join = self.joins[i];
             let value = if then { join.then_value } else { join.else_value };
@@ -135,19 +137,32 @@ impl Walk {
         }
     }
 
+    /// Reserves the registers of the joins from `first` on, so that no other value comes to be there on its way.
+    pub(super) fn lock_joins(&mut self, first: usize) {
+        for i in first..self.joins.len() {
+            if self.joins[i].reg != NO_REG {
+                self.lock(reg_from(self.joins[i].reg));
+            }
+        }
+    }
+
     /// Sees to it that `value` is where the join expects it when the arm ends.
     fn deliver<T: Target>(&mut self, target: &T, func: &Func, join: JoinValue, value: Ref) {
         if join.reg == NO_REG && join.slot == NONE {
             return;
         }
-        let node = *func.node(value);
         let reg = if join.reg != NO_REG { reg_from(join.reg) } else { self.temp_of(target, func, class_of(join.ty)) };
-        self.lock(reg);
         if join.slot != NONE {
             self.note(Note::Store { value: join.r, reg, slot: join.slot, at: 0 });
             self.emit(target.store(stack::<T>(join.slot), join.ty, reg));
         }
         self.note(Note::Rename { from: value, to: join.r, reg, at: 0 });
+        self.send(target, func, value, reg);
+    }
+
+    /// Queues what brings `value` to the reserved register `reg`.
+    pub(super) fn send<T: Target>(&mut self, target: &T, func: &Func, value: Ref, reg: Reg) {
+        let node = *func.node(value);
         if node.op == Op::Const {
             let load = target.constant(&mut self.code.pool, reg, node.ty, node.const_bits());
             self.loads.push((value, reg, load));
@@ -164,7 +179,7 @@ impl Walk {
     /// Ends the arm that has just been walked to its beginning.
     pub(super) fn finish_arm<T: Target>(&mut self, target: &T, func: &Func) {
         let owners = self.owners;
-        let Some(frame) = self.frames.last_mut() else { return };
+        let Some(Open::Branch(frame)) = self.frames.last_mut() else { return };
         self.current = frame.node.0;
         if frame.in_else {
             frame.in_else = false;
@@ -182,7 +197,7 @@ impl Walk {
             self.enter_arm(target, func, true);
             return;
         }
-        let Some(frame) = self.frames.pop() else { return };
+        let Some(Open::Branch(frame)) = self.frames.pop() else { return };
         self.begin_moves();
         self.merge(target, func, &frame.at_else);
         self.joins.truncate(frame.joins);
@@ -198,7 +213,7 @@ impl Walk {
     }
 
     /// Makes `state` the current allocation.
-    fn restore(&mut self, state: Owners) {
+    pub(super) fn restore(&mut self, state: Owners) {
         for i in 0..REGS {
             let r = self.owners.owner[i];
             if r != NONE {
@@ -216,7 +231,7 @@ impl Walk {
 
     /// The first arm has been walked to its beginning: adds what it needs to the state of the second, `other`, makes
     /// that the current state, and emits the moves from there to the first arm.
-    fn merge<T: Target>(&mut self, target: &T, func: &Func, other: &Owners) {
+    pub(super) fn merge<T: Target>(&mut self, target: &T, func: &Func, other: &Owners) {
         let then = self.owners;
         self.restore(*other);
         // First those that can stay where they are, so that no other value takes their place.

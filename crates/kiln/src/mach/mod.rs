@@ -11,6 +11,7 @@ pub(crate) mod buffer;
 #[cfg(any(test, debug_assertions))]
 pub(crate) mod check;
 pub(crate) mod listing;
+mod loops;
 pub(crate) mod schedule;
 pub(crate) mod walk;
 

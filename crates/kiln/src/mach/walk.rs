@@ -6,7 +6,8 @@
 //! and inputs in memory are not stored at all. What is emitted is machine instructions as data, last one first.
 //!
 //! A choice that became a branch is walked arm by arm from the same state; the states in which the two arms start are
-//! then made equal by moves at the head of the first arm.
+//! then made equal by moves at the head of the first arm (`branch`). A loop is walked body first, then test, and what must
+//! be where when an iteration begins is decided before (`loops`).
 //!
 //! The instruction set comes in through [`Target`]. Rules for it: allocate all operands of a node *before* emitting
 //! anything (a reload may be emitted by any allocation, and nothing may stand between a compare and its jump); flags
@@ -15,6 +16,7 @@
 #![forbid(unsafe_code)]
 
 use super::buffer::Pool;
+use super::loops::LoopFrame;
 use super::schedule::{BODY, Schedule};
 use super::{Inst, Label, MInst, Mem, Reg, RegClass};
 use crate::ir::{Func, Node, Ref};
@@ -55,8 +57,12 @@ pub(crate) trait Target {
     fn lower(&self, walk: &mut Walk, func: &Func, r: Ref, node: Node);
     /// Emits: go to `label` unless `condition` holds.
     fn branch_unless(&self, walk: &mut Walk, func: &Func, condition: Ref, label: Label);
+    /// Emits: go to `label` if `condition` holds.
+    fn branch_if(&self, walk: &mut Walk, func: &Func, condition: Ref, label: Label);
     /// A jump.
     fn jump(&self, label: Label) -> MInst;
+    /// Registers that keep their values over calls, by class.
+    fn kept_by_calls(&self) -> [u32; 2];
 }
 
 /// Machine code as data: `body` last instruction first, then `end` first instruction first.
@@ -118,11 +124,33 @@ pub(crate) enum Note {
     Store { value: Ref, reg: Reg, slot: u32, at: u32 },
     /// At the end of an arm: what is `from` in `reg` is called `to` from here on.
     Rename { from: Ref, to: Ref, reg: Reg, at: u32 },
+    /// Before an iteration: what is `from` in this register or slot is what the loop carries as `to`.
+    Carry { from: Ref, to: Ref, reg: Option<Reg>, slot: Option<u32>, at: u32 },
+    /// An iteration of this loop begins: what has been carried gets its new name, all else of the last one is gone.
+    Iteration { number: u32, at: u32 },
     /// What is noted next are moves between nodes.
     Moves { at: u32 },
     /// The first arm of a branch ends here. If the second one has no instructions, the jump past the first goes to a
     /// label behind it, and there happens what has been noted from the note with this number on.
     Arm { at: u32, joined: Option<(Label, u32)> },
+}
+
+impl Note {
+    /// The place in `body` that the note belongs to.
+    pub(super) fn at_mut(&mut self) -> Option<&mut u32> {
+        match self {
+            Note::Node { at, .. }
+            | Note::Def { at, .. }
+            | Note::Move { at, .. }
+            | Note::Store { at, .. }
+            | Note::Rename { at, .. }
+            | Note::Carry { at, .. }
+            | Note::Iteration { at, .. }
+            | Note::Moves { at }
+            | Note::Arm { at, .. } => Some(at),
+            Note::Use { .. } | Note::UseSlot { .. } => None,
+        }
+    }
 }
 
 pub(super) const NONE: u32 = u32::MAX;
@@ -135,6 +163,12 @@ pub(super) const REGS: usize = 64;
 pub(super) struct Owners {
     pub(super) owner: [u32; REGS],
     pub(super) free: [u32; 2],
+}
+
+/// Something that has been begun, seen from behind, and not been finished.
+pub(super) enum Open {
+    Branch(Frame),
+    Loop(LoopFrame),
 }
 
 pub(super) struct Frame {
@@ -183,15 +217,19 @@ pub(crate) struct Walk {
     params_in_memory: bool,
     /// May reloads address inputs through the register that the hidden pointer to them is in?
     pub(super) args_in_place: bool,
+    /// The register in which each value is carried by a loop, if the function has loops: the best place for it.
+    pub(super) home: Vec<u8>,
+    /// The registers that are homes in the loop at hand, which others had better leave alone.
+    pub(super) homes: [u32; 2],
     ready: Vec<u32>,
     next: Vec<u32>,
     pub(super) spot: u32,
-    pub(super) frames: Vec<Frame>,
+    pub(super) frames: Vec<Open>,
     pub(super) joins: Vec<JoinValue>,
     /// Joins met, with the `If` that defines them.
     pub(super) waiting: Vec<(Ref, Ref)>,
-    allocatable: [u32; 2],
-    preferred: [u32; 2],
+    pub(super) allocatable: [u32; 2],
+    pub(super) preferred: [u32; 2],
     chaos: Chaos,
     random: u64,
     /// Reloads for the path that a conditional jump takes; see [`Walk::divert`].
@@ -251,6 +289,8 @@ impl Default for Walk {
             stack_words: 0,
             params_in_memory: false,
             args_in_place: true,
+            home: Vec::new(),
+            homes: [0; 2],
             ready: Vec::new(),
             next: Vec::new(),
             spot: BODY,
@@ -296,14 +336,18 @@ fn split(reg: Reg) -> (usize, u32) {
 
 impl Walk {
     /// Starts on a function: forgets the last one, orders the nodes of this one.
-    pub(crate) fn begin(&mut self, func: &Func, entry: &Entry, chaos: Chaos) {
+    /// `is_call` says which nodes become calls.
+    pub(crate) fn begin(&mut self, func: &Func, entry: &Entry, chaos: Chaos, is_call: impl Fn(&Node) -> bool) {
         self.code.clear();
-        self.schedule.prepare(func);
+        self.schedule.prepare(func, is_call);
         let values = func.nodes.len() + 3;
         self.loc.clear();
         self.loc.resize(values, NO_REG);
         self.slot.clear();
         self.slot.resize(values, NONE);
+        self.home.clear();
+        self.home.resize(if func.loops.is_empty() { 0 } else { values }, NO_REG);
+        self.homes = [0; 2];
         self.next.clear();
         self.next.resize(func.nodes.len(), NONE);
         self.ready.clear();
@@ -341,10 +385,12 @@ impl Walk {
             if head != NONE {
                 self.ready[self.spot as usize] = self.next[head as usize];
                 self.take(target, func, Ref(head));
-            } else if self.frames.is_empty() {
-                break;
             } else {
-                self.finish_arm(target, func);
+                match self.frames.last() {
+                    Some(Open::Branch(_)) => self.finish_arm(target, func),
+                    Some(Open::Loop(_)) => self.finish_part(target, func),
+                    None => break,
+                }
             }
         }
     }
@@ -354,14 +400,7 @@ impl Walk {
     pub(super) fn note(&mut self, mut note: Note) {
         if self.recording {
             let here = self.code.body.len() as u32;
-            if let Note::Node { at, .. }
-            | Note::Def { at, .. }
-            | Note::Move { at, .. }
-            | Note::Store { at, .. }
-            | Note::Rename { at, .. }
-            | Note::Moves { at }
-            | Note::Arm { at, .. } = &mut note
-            {
+            if let Some(at) = note.at_mut() {
                 *at = here;
             }
             self.notes.push(note);
@@ -441,7 +480,7 @@ impl Walk {
         Some(self.slot[r.index()]).filter(|&s| s != NONE)
     }
 
-    fn ty(&self, func: &Func, r: Ref) -> Type {
+    pub(super) fn ty(&self, func: &Func, r: Ref) -> Type {
         func.nodes.get(r.index()).map_or(Type::I64, |n| n.ty)
     }
 
@@ -456,7 +495,7 @@ impl Walk {
             reg
         } else {
             let class = class_of(self.ty(func, r));
-            let near = self.arrival(func, r).filter(|&reg| self.is_free(reg)).unwrap_or(near);
+            let near = self.arrival(func, r).or(self.home_of(r)).filter(|&reg| self.is_free(reg)).unwrap_or(near);
             let reg = self.pick(target, func, class, near);
             self.assign(r, reg);
             reg
@@ -473,6 +512,11 @@ impl Walk {
         }
         let node = func.nodes.get(r.index()).filter(|node| node.op == Op::Param)?;
         self.arrivals.get(node.a as usize).copied().filter(|reg| reg.is_some())
+    }
+
+    /// The register in which a loop carries the value.
+    fn home_of(&self, r: Ref) -> Option<Reg> {
+        self.home.get(r.index()).filter(|&&reg| reg != NO_REG).map(|&reg| reg_from(reg))
     }
 
     /// Gives a value that has no register this free one.
@@ -539,6 +583,8 @@ impl Walk {
             self.used[class] |= 1 << near.number();
             return near;
         }
+        let others = free & !self.homes[class];
+        let free = if others != 0 { others } else { free };
         let first = free & self.preferred[class];
         let free = if first != 0 { first } else { free };
         if free != 0 {
@@ -567,11 +613,12 @@ impl Walk {
         Some(reg)
     }
 
-    /// The register whose value is cheapest to bring back: one that needs no store, else the oldest value.
+    /// The register whose value is cheapest to bring back: one that is not used deep in loops, then one that needs no
+    /// store, then the oldest value.
     fn victim(&self, func: &Func, class: usize) -> Reg {
         let mut candidates = self.allocatable[class] & !self.locked[class];
         debug_assert!(candidates != 0, "a node needs more registers than there are");
-        let (mut best, mut best_key) = (Reg::NONE, (true, NONE));
+        let (mut best, mut best_key) = (Reg::NONE, (u8::MAX, true, NONE));
         while candidates != 0 {
             let reg = reg_at(class, candidates.trailing_zeros());
             candidates &= candidates - 1;
@@ -580,8 +627,9 @@ impl Walk {
                 .nodes
                 .get(owner as usize)
                 .is_none_or(|n| n.op != Op::Const && !(n.op == Op::Param && self.params_in_memory));
-            if (stored, owner) < best_key || !best.is_some() {
-                (best, best_key) = (reg, (stored, owner));
+            let key = (self.schedule.rank(owner), stored, owner);
+            if key < best_key || !best.is_some() {
+                (best, best_key) = (reg, key);
             }
         }
         best
@@ -695,7 +743,7 @@ impl Walk {
         target.load(reg, self.ty(func, r), stack::<T>(slot))
     }
 
-    fn slot_for(&mut self, r: Ref) -> u32 {
+    pub(super) fn slot_for(&mut self, r: Ref) -> u32 {
         if self.slot[r.index()] == NONE {
             self.slot[r.index()] = self.stack_words;
             self.stack_words += 1;
@@ -801,11 +849,14 @@ impl Walk {
                     self.emit(load);
                 }
             }
-            Op::Join => {
+            Op::Join | Op::Exit => {
                 self.waiting.push((Ref(node.a), r));
                 self.release(Ref(node.a));
                 return;
             }
+            // The loop gives it its register.
+            Op::Phi => return,
+            Op::Loop => return self.start_loop(target, func, r, node.a),
             Op::If => return self.start_if(target, func, r, &node),
             Op::Select => {
                 if let Some(spots) = self.schedule.arms(r) {
@@ -833,6 +884,6 @@ pub(super) fn stack<T: Target>(word: u32) -> Address {
     Address { mode: 1, base: T::STACK, disp: 8 * word as i32 }
 }
 
-fn bind(label: Label) -> MInst {
+pub(super) fn bind(label: Label) -> MInst {
     MInst { imm: label.0 as i32, ..MInst::new(Inst::BIND) }
 }
