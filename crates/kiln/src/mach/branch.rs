@@ -270,6 +270,7 @@ impl Walk {
     /// Emits the pending moves, all of which happen at once, and then the pending loads.
     pub(crate) fn flush_moves<T: Target>(&mut self, target: &T) {
         let mut forward = std::mem::take(&mut self.forward);
+        let spare = self.spare_for_moves();
         while !self.moves.is_empty() {
             let blocked = |to: Reg, moves: &[(Ref, Reg, Reg)]| moves.iter().any(|m| m.2 == to && m.1 != to);
             if let Some(at) = self.moves.iter().position(|m| m.1 == m.2 || !blocked(m.1, &self.moves)) {
@@ -279,8 +280,14 @@ impl Walk {
                 }
                 continue;
             }
-            // Only cycles are left. After an exchange one value is in place, and its old home holds another.
-            let Some((_, to, from)) = self.moves.pop() else { break };
+            // Only cycles are left: one value steps aside.
+            let Some((value, to, from)) = self.moves.pop() else { break };
+            if let Some(aside) = spare[usize::from(from.index() >= 32)] {
+                forward.push((Some((value, aside)), target.copy(aside, from)));
+                self.moves.push((value, to, aside));
+                continue;
+            }
+            // After an exchange one value is in place, and its old home holds another.
             let (swap, count) = target.swap(to, from);
             forward.extend(swap[..count].iter().map(|&inst| (None, inst)));
             for m in &mut self.moves {
@@ -301,6 +308,28 @@ impl Walk {
             self.emit(inst);
         }
         self.forward = forward;
+    }
+
+    /// Registers of each class that hold nothing while the pending moves happen; once the frame is made, only such as
+    /// it knows of.
+    fn spare_for_moves(&mut self) -> [Option<Reg>; 2] {
+        if self.moves.len() < 2 {
+            return [None; 2];
+        }
+        let mut taken = self.locked;
+        for &(_, to, from) in &self.moves {
+            for reg in [to, from] {
+                taken[usize::from(reg.index() >= 32)] |= 1 << reg.number();
+            }
+        }
+        [0, 1].map(|class| {
+            let known = if self.framed { self.used[class] } else { self.used[class] | self.preferred[class] };
+            let spare = self.owners.free[class] & known & !taken[class];
+            let best = spare & self.used[class];
+            let best = if best != 0 { best } else { spare };
+            self.used[class] |= best & best.wrapping_neg();
+            (best != 0).then(|| super::walk::reg_at(class, best.trailing_zeros()))
+        })
     }
 
     /// Queues a move for [`Walk::flush_moves`].

@@ -215,8 +215,11 @@ impl Walk {
         }
         self.flush_moves(target);
         self.unlock_all();
-        for i in first..first + count {
-            self.release(value(self.joins[i]));
+        // The neediest is evaluated first, so what only counts changes at the end, when nothing needs its old value.
+        let mut values: Vec<Ref> = self.joins[first..first + count].iter().map(|&join| value(join)).collect();
+        values.sort_by_key(|&r| std::cmp::Reverse(self.schedule.need(r)));
+        for r in values {
+            self.release(r);
         }
     }
 

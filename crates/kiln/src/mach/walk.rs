@@ -228,6 +228,8 @@ pub(crate) struct Walk {
     pub(super) joins: Vec<JoinValue>,
     /// Joins met, with the `If` that defines them.
     pub(super) waiting: Vec<(Ref, Ref)>,
+    /// The frame has been made: no further register may be used.
+    pub(crate) framed: bool,
     pub(super) allocatable: [u32; 2],
     pub(super) preferred: [u32; 2],
     chaos: Chaos,
@@ -297,6 +299,7 @@ impl Default for Walk {
             frames: Vec::new(),
             joins: Vec::new(),
             waiting: Vec::new(),
+            framed: false,
             allocatable: [0; 2],
             preferred: [0; 2],
             chaos: Chaos::default(),
@@ -373,6 +376,7 @@ impl Walk {
         self.arrivals.clear();
         self.context_slot = None;
         self.exit_label = None;
+        self.framed = false;
     }
 
     /// Walks until everything that is wanted has been emitted. Results must have been placed (and released) before.

@@ -136,6 +136,7 @@ pub(crate) fn compile(
     if walk.stack_words > LARGEST_FRAME {
         return Err(FrameTooLarge);
     }
+    walk.framed = true;
     let frame = Frame::new(walk, abi, argument_words > 0);
     receive(walk, target, func, convention, &frame);
     frame.prologue(walk, target);

@@ -85,6 +85,20 @@ impl Test {
     }
 }
 
+/// A planned condition for a jump: one test, or two of which both must hold or either.
+#[derive(Clone, Copy)]
+pub(super) struct Condition {
+    first: Test,
+    second: Option<Test>,
+    both: bool,
+}
+
+impl Condition {
+    pub(super) fn inverted(self) -> Condition {
+        Condition { first: self.first.inverted(), second: self.second.map(Test::inverted), both: !self.both }
+    }
+}
+
 /// A planned mask of all ones or all zeros in a vector register.
 enum Mask {
     /// By comparing floats.
@@ -113,6 +127,40 @@ impl X64 {
         Test { set: op(TEST_RM32_R32, [reg, reg, Reg::NONE]), flags: Flags::One(NE) }
     }
 
+    /// Plans the condition `r` for a jump: `and` and `or` become two jumps.
+    pub(super) fn plan_condition(&self, walk: &mut Walk, func: &Func, r: Ref) -> Condition {
+        let node = func.node(r);
+        if Self::fuses(walk, r) {
+            match node.op {
+                Op::Not => return self.plan_condition(walk, func, Ref(node.a)).inverted(),
+                Op::And | Op::Or => {
+                    let first = self.plan_test(walk, func, Ref(node.a));
+                    let second = Some(self.plan_test(walk, func, Ref(node.b)));
+                    return Condition { first, second, both: node.op == Op::And };
+                }
+                _ => {}
+            }
+        }
+        Condition { first: self.plan_test(walk, func, r), second: None, both: false }
+    }
+
+    /// Emits what goes to `label` if the condition holds.
+    pub(super) fn emit_jump(&self, walk: &mut Walk, condition: &Condition, label: Label) {
+        let Condition { first, second, both } = condition;
+        let mut over = label;
+        if let Some(second) = second {
+            if *both {
+                over = walk.label();
+                walk.bind(over);
+            }
+            self.jump_if(walk, second, label);
+            self.emit_test(walk, second);
+        }
+        let skip = second.is_some() && *both;
+        self.jump_if(walk, &if skip { first.inverted() } else { *first }, over);
+        self.emit_test(walk, first);
+    }
+
     fn plan_compare(&self, walk: &mut Walk, func: &Func, node: &Node) -> Test {
         let (a, b) = (Ref(node.a), Ref(node.b));
         let ty = func.ty(a);
@@ -135,6 +183,18 @@ impl X64 {
             _ => NE,
         };
         let w = wide(ty);
+        let masked = func.node(a);
+        if masked.op == Op::And && immediate(func, b) == Some(0) && matches!(cc, E | NE) && Self::fuses(walk, a) {
+            if let Some(imm) = immediate(func, Ref(masked.b)) {
+                let first = walk.use_reg(self, func, Ref(masked.a));
+                // A mask that is not negative leaves nothing of the upper half.
+                let w = if imm >= 0 { 0 } else { w };
+                return Test {
+                    set: with_imm(op1([TEST_RM32_IMM32, TEST_RM64_IMM32][w], first), imm),
+                    flags: Flags::One(cc),
+                };
+            }
+        }
         let first = walk.use_reg(self, func, a);
         let set = match immediate(func, b) {
             Some(0) => op([TEST_RM32_R32, TEST_RM64_R64][w], [first, first, Reg::NONE]),

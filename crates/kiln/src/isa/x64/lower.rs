@@ -535,11 +535,9 @@ impl X64 {
     /// Goes to `label` if the condition is `wanted`.
     fn branch(&self, walk: &mut Walk, func: &Func, condition: Ref, label: Label, wanted: bool) {
         walk.divert();
-        let test = self.plan_test(walk, func, condition);
+        let plan = self.plan_condition(walk, func, condition);
         let label = walk.diverted(self, label);
-        let jump = if wanted { test } else { test.inverted() };
-        self.jump_if(walk, &jump, label);
-        self.emit_test(walk, &test);
+        self.emit_jump(walk, &if wanted { plan } else { plan.inverted() }, label);
     }
 
     fn trap(&self, walk: &mut Walk, func: &Func, r: Ref, node: &Node) {
