@@ -110,11 +110,13 @@ impl Walk {
         let phis = carried.iter().map(|c| (c.phi, self.schedule.uses[c.phi.index()] + 1));
         let phis = phis.filter(|p| p.1 > 1);
         let needed = self.schedule.needed(plan).iter().map(|n| (n.value, n.uses));
-        let mut wanted: Vec<(Ref, u32)> = phis.chain(needed).collect();
+        let mut wanted = std::mem::take(&mut self.wanted);
+        wanted.clear();
+        wanted.extend(phis.chain(needed));
         // Most uses first; constants, which can be read from memory, last.
         let constant = |r: Ref| func.nodes.get(r.index()).is_some_and(|n| n.op == Op::Const);
         wanted.sort_by_key(|&(r, uses)| (constant(r), std::cmp::Reverse(uses), r));
-        let usable = if plan.calls { [target.kept_by_calls()[0], target.kept_by_calls()[1]] } else { [u32::MAX; 2] };
+        let usable = if plan.calls { target.kept_by_calls() } else { [u32::MAX; 2] };
         let mut left = [0, 1].map(|class: usize| {
             let registers = (self.allocatable[class] & usable[class]).count_ones();
             // What calls destroy serves for the work.
@@ -128,7 +130,7 @@ impl Walk {
             granted
         });
         self.make_room(target, func, &wanted, usable, left);
-        for (r, _) in wanted {
+        for &(r, _) in &wanted {
             if self.reg_of(r).is_some() {
                 continue;
             }
@@ -140,6 +142,7 @@ impl Walk {
                 self.assign(r, reg_at(class, free.trailing_zeros()));
             }
         }
+        self.wanted = wanted;
     }
 
     /// Takes registers from values that are not wanted in the loop, until at most `left` of them keep theirs, and from
@@ -216,11 +219,13 @@ impl Walk {
         self.flush_moves(target);
         self.unlock_all();
         // The neediest is evaluated first, so what only counts changes at the end, when nothing needs its old value.
-        let mut values: Vec<Ref> = self.joins[first..first + count].iter().map(|&join| value(join)).collect();
+        let mut values = std::mem::take(&mut self.pushed);
+        values.extend(self.joins[first..first + count].iter().map(|&join| value(join)));
         values.sort_by_key(|&r| std::cmp::Reverse(self.schedule.need(r)));
-        for r in values {
+        for r in values.drain(..) {
             self.release(r);
         }
+        self.pushed = values;
     }
 
     fn carry<T: Target>(&mut self, target: &T, func: &Func, join: JoinValue, value: Ref) {

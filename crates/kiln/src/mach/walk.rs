@@ -243,6 +243,8 @@ pub(crate) struct Walk {
     pub(super) loads: Vec<(Ref, Reg, MInst)>,
     pub(super) forward: Vec<(Option<(Ref, Reg)>, MInst)>,
     pub(super) pushed: Vec<Ref>,
+    /// The values that a loop wants in registers, and how often it mentions them.
+    pub(super) wanted: Vec<(Ref, u32)>,
     /// The register in which each input arrives, for a function that is entered natively.
     pub(crate) arrivals: Vec<Reg>,
     /// Inputs met that come in registers or on the stack.
@@ -311,6 +313,7 @@ impl Default for Walk {
             loads: Vec::new(),
             forward: Vec::new(),
             pushed: Vec::new(),
+            wanted: Vec::new(),
             arrivals: Vec::new(),
             params_met: Vec::new(),
             context_slot: None,
