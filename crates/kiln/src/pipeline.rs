@@ -153,6 +153,11 @@ impl Compiler {
         self.front.inputs()
     }
 
+    /// The names of the results, if they have names.
+    pub(crate) fn outputs(&self) -> impl Iterator<Item = &str> {
+        self.front.outputs()
+    }
+
     /// Values to bytes; `source` is for the error.
     pub(crate) fn emit(&mut self, target: &Target, source: &[u8]) -> Result<(), Error> {
         self.generate(target).map_err(|limit| {

@@ -81,7 +81,9 @@ pub(super) fn run(compiler: &str, rounds: usize) -> Result<(), String> {
     let version = Command::new(compiler).arg("--version").output().map_err(|error| format!("{compiler}: {error}"))?;
     println!("C: {}", String::from_utf8_lossy(&version.stdout).lines().next().unwrap_or("?"));
     println!("\nnanoseconds per call, medians of {rounds} interleaved rounds over {ROWS} rows of inputs\n");
-    println!("| loop | Kiln | C -O3 -march=native -ffp-contract=off | Kiln / C | same bits | compile, us |\n|---|---|---|---|---|---|");
+    println!(
+        "| loop | Kiln | C -O3 -march=native -ffp-contract=off | Kiln / C | same bits | compile, us |\n|---|---|---|---|---|---|"
+    );
     let mut peer = Peer::start(compiler)?;
     for (name, ranges, kind) in KERNELS {
         let path = root().join(format!("examples/{name}.kiln"));
