@@ -12,6 +12,8 @@ pub(crate) mod buffer;
 pub(crate) mod check;
 pub(crate) mod listing;
 mod loops;
+mod notes;
+mod registers;
 pub(crate) mod schedule;
 pub(crate) mod walk;
 

@@ -17,6 +17,7 @@
 
 use super::buffer::Pool;
 use super::loops::LoopFrame;
+pub(crate) use super::notes::Note;
 use super::schedule::{BODY, Schedule};
 use super::{Inst, Label, MInst, Mem, Reg, RegClass};
 use crate::ir::{Func, Node, Ref};
@@ -107,52 +108,6 @@ impl Default for Chaos {
     }
 }
 
-/// What the symbolic checker must know of one node's instructions; see `mach::check`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Note {
-    /// What is noted next belongs to this node, whose instructions start at `at` in `body` (and so end there, forward).
-    Node { r: Ref, at: u32 },
-    /// The node reads `value` in this register.
-    Use { value: Ref, reg: Reg },
-    /// The node reads `value` in this slot.
-    UseSlot { value: Ref, slot: u32 },
-    /// The node leaves itself in this register.
-    Def { reg: Reg, at: u32 },
-    /// One instruction that puts `value` into `reg` from wherever it was.
-    Move { value: Ref, reg: Reg, at: u32 },
-    /// One instruction that stores `value` from `reg` to `slot`.
-    Store { value: Ref, reg: Reg, slot: u32, at: u32 },
-    /// At the end of an arm: what is `from` in `reg` is called `to` from here on.
-    Rename { from: Ref, to: Ref, reg: Reg, at: u32 },
-    /// Before an iteration: what is `from` in this register or slot is what the loop carries as `to`.
-    Carry { from: Ref, to: Ref, reg: Option<Reg>, slot: Option<u32>, at: u32 },
-    /// An iteration of this loop begins: what has been carried gets its new name, all else of the last one is gone.
-    Iteration { number: u32, at: u32 },
-    /// What is noted next are moves between nodes.
-    Moves { at: u32 },
-    /// The first arm of a branch ends here. If the second one has no instructions, the jump past the first goes to a
-    /// label behind it, and there happens what has been noted from the note with this number on.
-    Arm { at: u32, joined: Option<(Label, u32)> },
-}
-
-impl Note {
-    /// The place in `body` that the note belongs to.
-    pub(super) fn at_mut(&mut self) -> Option<&mut u32> {
-        match self {
-            Note::Node { at, .. }
-            | Note::Def { at, .. }
-            | Note::Move { at, .. }
-            | Note::Store { at, .. }
-            | Note::Rename { at, .. }
-            | Note::Carry { at, .. }
-            | Note::Iteration { at, .. }
-            | Note::Moves { at }
-            | Note::Arm { at, .. } => Some(at),
-            Note::Use { .. } | Note::UseSlot { .. } => None,
-        }
-    }
-}
-
 pub(super) const NONE: u32 = u32::MAX;
 pub(super) const NO_REG: u8 = 0xff;
 /// Register indexes: general-purpose from 0, vector from 32.
@@ -214,7 +169,7 @@ pub(crate) struct Walk {
     /// Words of stack in use: first the outgoing arguments, then the slots.
     pub(crate) stack_words: u32,
     /// Inputs lie in memory behind the first hidden value.
-    params_in_memory: bool,
+    pub(super) params_in_memory: bool,
     /// May reloads address inputs through the register that the hidden pointer to them is in?
     pub(super) args_in_place: bool,
     /// The register in which each value is carried by a loop, if the function has loops: the best place for it.
@@ -232,11 +187,11 @@ pub(crate) struct Walk {
     pub(crate) framed: bool,
     pub(super) allocatable: [u32; 2],
     pub(super) preferred: [u32; 2],
-    chaos: Chaos,
-    random: u64,
+    pub(super) chaos: Chaos,
+    pub(super) random: u64,
     /// Reloads for the path that a conditional jump takes; see [`Walk::divert`].
-    pad: Vec<MInst>,
-    diverting: bool,
+    pub(super) pad: Vec<MInst>,
+    pub(super) diverting: bool,
     pub(super) current: u32,
     /// Pending moves: value, to, from.
     pub(super) moves: Vec<(Ref, Reg, Reg)>,
@@ -336,7 +291,7 @@ pub(super) fn reg_at(class: usize, number: u32) -> Reg {
 }
 
 #[inline]
-fn split(reg: Reg) -> (usize, u32) {
+pub(super) fn split(reg: Reg) -> (usize, u32) {
     (usize::from(reg.class() == RegClass::Vec), u32::from(reg.number()))
 }
 
@@ -577,125 +532,6 @@ impl Walk {
         let reg = self.pick(target, func, class, Reg::NONE);
         self.lock(reg);
         reg
-    }
-
-    /// A free register of the class, made free if need be.
-    fn pick<T: Target>(&mut self, target: &T, func: &Func, class: usize, near: Reg) -> Reg {
-        let free = self.owners.free[class] & !self.locked[class];
-        if self.chaos.seed != 0 {
-            if let Some(reg) = self.pick_at_random(target, func, class, free) {
-                return reg;
-            }
-        } else if near.is_some() && self.is_free(near) {
-            self.used[class] |= 1 << near.number();
-            return near;
-        }
-        let others = free & !self.homes[class];
-        let free = if others != 0 { others } else { free };
-        let first = free & self.preferred[class];
-        let free = if first != 0 { first } else { free };
-        if free != 0 {
-            self.used[class] |= 1 << free.trailing_zeros();
-            return reg_at(class, free.trailing_zeros());
-        }
-        let reg = self.victim(func, class);
-        self.evict(target, func, reg);
-        reg
-    }
-
-    fn pick_at_random<T: Target>(&mut self, target: &T, func: &Func, class: usize, free: u32) -> Option<Reg> {
-        self.random = self.random.wrapping_mul(0x5851_f42d_4c95_7f2d).wrapping_add(0x1405_7b7e_f767_814f);
-        let mut choices = if self.random >> 60 == 0 { self.allocatable[class] & !self.locked[class] } else { free };
-        if choices == 0 {
-            return None;
-        }
-        for _ in 0..(self.random >> 33) % u64::from(choices.count_ones()) {
-            choices &= choices - 1;
-        }
-        let reg = reg_at(class, choices.trailing_zeros());
-        if !self.is_free(reg) {
-            self.evict(target, func, reg);
-        }
-        self.used[class] |= 1 << reg.number();
-        Some(reg)
-    }
-
-    /// The register whose value is cheapest to bring back: one that is not used deep in loops, then one that needs no
-    /// store, then the oldest value.
-    fn victim(&self, func: &Func, class: usize) -> Reg {
-        let mut candidates = self.allocatable[class] & !self.locked[class];
-        debug_assert!(candidates != 0, "a node needs more registers than there are");
-        let (mut best, mut best_key) = (Reg::NONE, (u8::MAX, true, NONE));
-        while candidates != 0 {
-            let reg = reg_at(class, candidates.trailing_zeros());
-            candidates &= candidates - 1;
-            let owner = self.owners.owner[reg.index()];
-            let stored = func
-                .nodes
-                .get(owner as usize)
-                .is_none_or(|n| n.op != Op::Const && !(n.op == Op::Param && self.params_in_memory));
-            let key = (self.schedule.rank(owner), stored, owner);
-            if key < best_key || !best.is_some() {
-                (best, best_key) = (reg, key);
-            }
-        }
-        best
-    }
-
-    /// Takes the register from its value; what runs later finds the value there again.
-    pub(crate) fn evict<T: Target>(&mut self, target: &T, func: &Func, reg: Reg) {
-        let r = Ref(self.owners.owner[reg.index()]);
-        debug_assert!(r != Ref::NONE);
-        let reload = self.reload(target, func, r, reg);
-        self.unassign(r);
-        if self.diverting {
-            self.pad.push(reload);
-        }
-        self.note(Note::Move { value: r, reg, at: 0 });
-        self.emit(reload);
-    }
-
-    /// Takes the register from its value, if it has one, keeping the value in another register if one is free
-    /// that is not in `clobbered`.
-    pub(crate) fn vacate<T: Target>(&mut self, target: &T, func: &Func, reg: Reg, clobbered: [u32; 2]) {
-        let owner = Ref(self.owners.owner[reg.index()]);
-        let (class, _) = split(reg);
-        if owner != Ref::NONE {
-            let free = self.owners.free[class] & !self.locked[class] & !clobbered[class];
-            let worthwhile = func.nodes.get(owner.index()).is_none_or(|n| n.op != Op::Const);
-            if free != 0 && worthwhile && self.slot[owner.index()] == NONE {
-                let other = reg_at(class, free.trailing_zeros());
-                self.unassign(owner);
-                self.assign(owner, other);
-                let copy = target.copy(reg, other);
-                self.note(Note::Move { value: owner, reg, at: 0 });
-                self.emit(copy);
-            } else {
-                self.evict(target, func, reg);
-            }
-        }
-        self.used[class] |= 1 << reg.number();
-        self.lock(reg);
-    }
-
-    /// Makes every register in the mask free, keeping values in registers outside `clobbered` where there are any.
-    pub(crate) fn vacate_all<T: Target>(
-        &mut self,
-        target: &T,
-        func: &Func,
-        class: usize,
-        mask: u32,
-        clobbered: [u32; 2],
-    ) {
-        let mut taken = mask & !self.owners.free[class];
-        while taken != 0 {
-            let reg = reg_at(class, taken.trailing_zeros());
-            taken &= taken - 1;
-            if !self.is_unowned(reg) {
-                self.vacate(target, func, reg, clobbered);
-            }
-        }
-        self.used[class] |= mask;
     }
 
     /// Gives back all reservations.
