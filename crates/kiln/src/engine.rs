@@ -11,7 +11,7 @@ use crate::inspect::Inspection;
 use crate::ir::{Func, Ref, TrapKind};
 use crate::isa::x64::abi::{Convention, HOST};
 use crate::mem::{self, Arena, Mode};
-use crate::pipeline::{Compiler, Request, Target};
+use crate::pipeline::{Compiler, Definitions, Request, Target};
 use crate::run::cpu;
 use crate::run::host::HostFunction;
 use crate::run::invoke::{Body, Pending};
@@ -98,6 +98,7 @@ pub(crate) struct Shared {
     options: Options,
     level: Level,
     hosts: Vec<Arc<HostFunction>>,
+    definitions: Definitions,
     arena: Arena,
     #[allow(clippy::vec_box, reason = "compilers are large, and are handed around")]
     idle: Mutex<Vec<Box<Compiler>>>,
@@ -142,7 +143,8 @@ impl Engine {
 
     fn with_level(options: Options, level: Level) -> Engine {
         let arena = Arena::new(options.memory);
-        let shared = Shared { options, level, hosts: Vec::new(), arena, idle: Mutex::new(Vec::new()) };
+        let (hosts, definitions, idle) = (Vec::new(), Definitions::default(), Mutex::new(Vec::new()));
+        let shared = Shared { options, level, hosts, definitions, arena, idle };
         Engine { shared: Arc::new(shared) }
     }
 
@@ -171,13 +173,32 @@ impl Engine {
         let mut hosts = shared.hosts.clone();
         hosts.retain(|h| h.name() != host.function.name());
         hosts.push(Arc::new(host.function));
-        self.shared = Arc::new(Shared {
-            options: shared.options.clone(),
-            level: shared.level,
-            hosts,
-            arena: shared.arena.clone(),
-            idle: Mutex::new(Vec::new()),
-        });
+        self.shared = shared.with(hosts, shared.definitions.clone());
+        Ok(())
+    }
+
+    /// Makes the functions and names that a text defines known to the formulas compiled from now on. The text is a
+    /// formula without a result: `fn` and `let`, in any number; later texts may use what earlier ones define. `name`
+    /// says where the text comes from when something in it is wrong.
+    ///
+    /// ```
+    /// use kiln::{Engine, Value};
+    /// let mut engine = Engine::new();
+    /// engine.define("physics.kiln", "let c = 299792458\nfn gamma(v) = 1 / sqrt(1 - (v/c)^2)")?;
+    /// let f = engine.compile("gamma(v) * t")?;
+    /// assert_eq!(f.call(&[Value::F64(0.0), Value::F64(2.0)])?, Value::F64(2.0));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::Formula`], with places in `text`, if it does not consist of definitions.
+    pub fn define(&mut self, name: &str, text: &str) -> Result<(), Error> {
+        let shared = &self.shared;
+        let mut compiler = shared.compiler();
+        compiler.check_definitions(text, shared.options.limits)?;
+        let mut definitions = shared.definitions.clone();
+        definitions.push(name, text);
+        self.shared = shared.with(shared.hosts.clone(), definitions);
         Ok(())
     }
 
@@ -224,6 +245,12 @@ impl fmt::Debug for Engine {
 }
 
 impl Shared {
+    /// The same with other functions and definitions.
+    fn with(&self, hosts: Vec<Arc<HostFunction>>, definitions: Definitions) -> Arc<Shared> {
+        let (options, level, arena) = (self.options.clone(), self.level, self.arena.clone());
+        Arc::new(Shared { options, level, hosts, definitions, arena, idle: Mutex::new(Vec::new()) })
+    }
+
     fn compiler(&self) -> Box<Compiler> {
         let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
         idle.unwrap_or_else(|| Box::new(Compiler::new(&self.hosts)))
@@ -324,6 +351,7 @@ impl<'a> Formula<'a> {
             known: &self.known,
             default_type: only_type.or(options.default_type).unwrap_or(Type::F64),
             hosts: &self.shared.hosts,
+            definitions: &self.shared.definitions,
             fast: options.fast,
             checked: options.checked,
             limits: options.limits,
