@@ -27,7 +27,9 @@ const A: Cc = Cc(7);
 const P: Cc = Cc(10);
 const NP: Cc = Cc(11);
 const L: Cc = Cc(12);
+const GE: Cc = Cc(13);
 const LE: Cc = Cc(14);
+const G: Cc = Cc(15);
 
 const JUMPS: [Inst; 16] = [JO, JNO, JB, JAE, JE, JNE, JBE, JA, JS, JNS, JP, JNP, JL, JGE, JLE, JG];
 const SETS: [Inst; 16] = [
@@ -176,10 +178,15 @@ impl X64 {
             let second = walk.use_rm(self, func, second);
             return Test { set: op2(inst, first, second), flags };
         }
-        let cc = match node.op {
-            Op::Lt => L,
-            Op::Le => LE,
-            Op::Eq => E,
+        // A constant is compared on the right.
+        let swap = immediate(func, a).is_some() && immediate(func, b).is_none();
+        let (a, b) = if swap { (b, a) } else { (a, b) };
+        let cc = match (node.op, swap) {
+            (Op::Lt, false) => L,
+            (Op::Le, false) => LE,
+            (Op::Lt, true) => G,
+            (Op::Le, true) => GE,
+            (Op::Eq, _) => E,
             _ => NE,
         };
         let w = wide(ty);
@@ -363,7 +370,7 @@ impl X64 {
         let to = walk.def(self, func, r);
         let bring = self.bring(walk, func, to, Ref(node.a));
         let other = if node.a == node.b { to } else { walk.use_reg(self, func, Ref(node.b)) };
-        let better = if node.op == Op::Min { L } else { Cc(15) };
+        let better = if node.op == Op::Min { L } else { G };
         walk.emit_all(&[op(CMP.rm[w], [other, to, Reg::NONE]), op(MOVES[better.0][w], [to, other, Reg::NONE])]);
         self.emit_bring(walk, bring);
     }
