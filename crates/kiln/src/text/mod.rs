@@ -152,13 +152,34 @@ impl FrontEnd {
         }
     }
 
-    /// Reads `source` into `self.ast`; what is wrong with it is in `self.sink`.
+    /// Reads a formula into `self.ast`; what is wrong with it is in `self.sink`.
     pub(crate) fn parse(&mut self, source: &str, limits: Limits) {
+        self.parse_behind(source, source.len(), limits);
+    }
+
+    /// The same for a formula, the first `formula` bytes of `source`, with definitions behind it, which are read first.
+    pub(crate) fn parse_behind(&mut self, source: &str, formula: usize, limits: Limits) {
         self.symbols.reset();
         self.ast.clear();
-        let source = self.accept(source, limits);
-        lex::lex(source, &mut self.symbols, &mut self.tokens, &mut self.ast.literals, &mut self.open, &mut self.sink);
-        self.parser(source, limits).run();
+        let (source, formula) = self.accept(source, formula, limits);
+        let FrontEnd { symbols, ast, sink, tokens, open, .. } = self;
+        let first = lex::lex_behind(source, formula, symbols, tokens, &mut ast.literals, open, sink);
+        self.parser(source, limits).run(first);
+    }
+
+    /// Reads a text that is to consist of definitions.
+    pub(crate) fn parse_definitions(&mut self, source: &str, limits: Limits) {
+        self.symbols.reset();
+        self.ast.clear();
+        let (source, _) = self.accept(source, source.len(), limits);
+        let FrontEnd { symbols, ast, sink, tokens, open, .. } = self;
+        lex::lex(source, symbols, tokens, &mut ast.literals, open, sink);
+        self.parser(source, limits).run_definitions();
+    }
+
+    /// The names of the results, if there are several.
+    pub(crate) fn outputs(&self) -> impl Iterator<Item = &str> {
+        std::iter::empty()
     }
 
     /// The tree as S-expressions.
@@ -173,19 +194,31 @@ impl FrontEnd {
 
     fn parser<'a>(&'a mut self, source: &'a str, limits: Limits) -> parse::Parser<'a> {
         let FrontEnd { symbols, ast, sink, tokens, frames, .. } = self;
-        parse::Parser { source, tokens, symbols, ast, frames, sink, limits, at: 0, blocks: 0 }
+        parse::Parser {
+            source,
+            tokens,
+            symbols,
+            ast,
+            frames,
+            sink,
+            limits,
+            at: 0,
+            blocks: 0,
+            formula: (0, 0),
+            definitions: false,
+        }
     }
 
-    /// The source if it is not too long, otherwise an error and nothing.
-    fn accept<'a>(&mut self, source: &'a str, limits: Limits) -> &'a str {
+    /// The source if its formula is not too long, otherwise an error and nothing; and where its formula ends.
+    fn accept<'a>(&mut self, source: &'a str, formula: usize, limits: Limits) -> (&'a str, usize) {
         // Offsets are 32 bits wide.
         let limit = limits.source_bytes.min(u32::MAX / 2);
-        if source.len() <= limit as usize {
-            return source;
+        if formula <= limit as usize && source.len() <= u32::MAX as usize {
+            return (source, formula);
         }
-        let message = format!("the formula has {} bytes, and the limit is {limit}", source.len());
+        let message = format!("the formula has {formula} bytes, and the limit is {limit}");
         self.sink.push(Diagnostic::error("limit/source", Span::default(), message).help("limits are options"));
-        "0"
+        ("0", 1)
     }
 }
 

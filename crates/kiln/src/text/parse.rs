@@ -154,14 +154,33 @@ pub(super) struct Parser<'a> {
     pub(super) at: usize,
     /// Blocks that are open.
     pub(super) blocks: u32,
+    /// The formula's first token, and the first one after its signature; definitions stand before them.
+    pub(super) formula: (usize, usize),
+    /// The text is to consist of definitions.
+    pub(super) definitions: bool,
 }
 
 impl Parser<'_> {
-    /// Reads the whole formula into `ast`.
-    pub(super) fn run(mut self) {
+    /// Reads the formula that begins with token `first`, and the definitions before it, into `ast`.
+    pub(super) fn run(mut self, first: usize) {
+        self.at = first;
+        self.signature();
+        self.formula = (first, self.at);
+        if first > 0 {
+            self.at = 0;
+        }
+        self.program();
+    }
+
+    /// Reads definitions into `ast`.
+    pub(super) fn run_definitions(mut self) {
+        self.definitions = true;
+        self.program();
+    }
+
+    fn program(mut self) {
         self.ast.nodes.clear();
         self.frames.clear();
-        self.signature();
         self.wait(Wait::Program, 0, 0, 0);
         let mut state = State::Statement;
         let (nesting, nodes) = (self.limits.nesting as usize, self.limits.nodes as usize);

@@ -76,6 +76,10 @@ impl Parser<'_> {
     }
 
     pub(super) fn statement(&mut self) -> State {
+        if self.at == self.formula.0 {
+            // The signature has been read.
+            self.at = self.formula.1;
+        }
         let token = self.token();
         match token.kind {
             Tok::Newline | Tok::Semicolon => {
@@ -187,7 +191,14 @@ impl Parser<'_> {
             return self.abandon_block();
         }
         let end = self.source.len() as u32;
-        if frame.flags & HAS_RESULT == 0 {
+        if self.definitions {
+            if frame.flags & HAS_RESULT != 0 {
+                let span = self.ast.nodes.last().map_or(Span::default(), |n| n.span());
+                let message = "definitions have no result, and this expression would be one";
+                let help = "definitions are `fn name(x) = ...` and `let name = ...`";
+                self.sink.push(Diagnostic::error("syntax/definitions", span, message).help(help));
+            }
+        } else if frame.flags & HAS_RESULT == 0 {
             if frame.flags & HAS_UNSUPPORTED == 0 {
                 let span = Span::new(end, end);
                 let diagnostic = if self.ast.nodes.is_empty() {
