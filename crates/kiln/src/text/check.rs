@@ -232,7 +232,6 @@ impl FrontEnd {
     }
 
     /// The names of the results of the function that was checked last; none if it has a single one.
-    #[cfg_attr(not(test), allow(dead_code, reason = "for callers that ask for several results"))]
     pub(crate) fn outputs(&self) -> impl Iterator<Item = &str> {
         self.state.outputs.iter().map(|&(symbol, _)| self.symbols.name(symbol))
     }

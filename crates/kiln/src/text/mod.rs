@@ -177,11 +177,6 @@ impl FrontEnd {
         self.parser(source, limits).run_definitions();
     }
 
-    /// The names of the results, if there are several.
-    pub(crate) fn outputs(&self) -> impl Iterator<Item = &str> {
-        std::iter::empty()
-    }
-
     /// The tree as S-expressions.
     pub(crate) fn dump(&self, _source: &str) -> String {
         self.ast.dump(&self.symbols)

@@ -232,10 +232,8 @@ impl Program {
         let mut out = String::new();
         for at in 0..=self.globals.len() {
             for (number, function) in self.functions.iter().enumerate().filter(|(_, f)| f.globals == at) {
-                write!(out, "fn f{number}({}) = {{ ", function.params.join(", ")).unwrap();
-                if function.body.0.is_empty() {
-                    out.truncate(out.len() - 2);
-                }
+                let begin = if function.body.0.is_empty() { "= " } else { "{ " };
+                write!(out, "fn f{number}({}) {begin}", function.params.join(", ")).unwrap();
                 print_all(&function.body.0, &mut out);
                 function.body.1.print(&mut out);
                 out.push_str(if function.body.0.is_empty() { "\n" } else { " }\n" });

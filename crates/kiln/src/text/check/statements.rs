@@ -161,9 +161,8 @@ impl Checker<'_> {
             }
             Kind::Aggregate => self.infer_aggregate(index, node),
             Kind::Result => {
-                if let Some(value) = self.drain(node.first) {
-                    self.ask(value, self.default);
-                }
+                let value = self.pop(index);
+                self.ask(value, self.default);
                 self.state.outputs.push((node.symbol(), node.span()));
             }
             Kind::Results => self.distinct_outputs(),
