@@ -493,7 +493,8 @@ impl Checker<'_> {
             chains.push((0, false));
         }
         let kind = |at: u32| self.ast.nodes.get(at as usize).map(|node| node.kind);
-        let guards = kind(index + 1) != Some(Kind::Chain) && kind(index + 2) != Some(Kind::Link);
+        let is_leaf = matches!(kind(index + 1), Some(Kind::Name | Kind::Number)) && kind(index + 2) == Some(Kind::Link);
+        let guards = !is_leaf && kind(index + 1) != Some(Kind::Chain);
         if let Some(chain) = chains.last_mut() {
             chain.1 = guards;
             chain.0 += u32::from(guards);
