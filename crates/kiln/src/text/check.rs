@@ -30,10 +30,10 @@ mod statements;
 #[cfg(test)]
 pub(crate) mod tests;
 
-use super::{FrontEnd, Limits};
 use super::ast::{Ast, Literal};
 use super::lex::{HUGE, INTEGER, RADIX};
 use super::symbols::{Symbol, Symbols};
+use super::{FrontEnd, Limits};
 use crate::ir::Ref;
 use crate::ir::build::Builder;
 use crate::math::{self, Function};

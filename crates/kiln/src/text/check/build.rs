@@ -128,7 +128,8 @@ impl Checker<'_> {
         let start = values.len().saturating_sub(node.count as usize);
         b.set_span(node.span());
         let params = &self.ast.params[function.params.0 as usize..function.params.1 as usize];
-        for ((param, value), parameter) in params.iter().zip(values.drain(start..)).zip(&mut lets[instance.lets as usize..])
+        for ((param, value), parameter) in
+            params.iter().zip(values.drain(start..)).zip(&mut lets[instance.lets as usize..])
         {
             let value = param.ty.map_or(value, |ty| b.convert(value, ty));
             parameter.start(value, b.ty(value));

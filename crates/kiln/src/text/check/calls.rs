@@ -198,5 +198,4 @@ impl Checker<'_> {
             .find(|&(_, c)| matches!(c, '(' | ' ' | '\t' | '#' | '\r' | '\n'))
             .map_or(1, |(at, _)| at as u32)
     }
-
 }

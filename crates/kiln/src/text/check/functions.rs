@@ -570,8 +570,7 @@ impl Checker<'_> {
         let known = Known::Error;
         let functions = &mut self.state.functions;
         let number = functions.instances.len() as u32;
-        let instance =
-            Instance { function, known, lets, expansion: size, counts: false, notes: 0, several: (0, 0) };
+        let instance = Instance { function, known, lets, expansion: size, counts: false, notes: 0, several: (0, 0) };
         functions.instances.push(instance);
         functions.by_key[key as usize] = number;
         Err(number)

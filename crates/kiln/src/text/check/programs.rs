@@ -626,9 +626,7 @@ impl Generator {
             3..=5 => (Expr::Literal(self.random.below(4) as i64), Expr::Literal(self.random.below(9) as i64)),
             6 | 7 => (Expr::Literal(0), self.leaf()),
             _ => {
-                let mut small = || {
-                    Expr::Binary("&", Box::new(self.expr(depth.min(2))), Box::new(Expr::Literal(7)))
-                };
+                let mut small = || Expr::Binary("&", Box::new(self.expr(depth.min(2))), Box::new(Expr::Literal(7)));
                 (small(), small())
             }
         };

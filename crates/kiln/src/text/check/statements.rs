@@ -87,6 +87,8 @@ struct OpenLoop {
     number: u32,
     /// The marker with which it began.
     begin: u32,
+    /// For a `while`, the marker of its body.
+    block: u32,
     /// Where in `assigned` its assignments begin.
     assigned: u32,
     /// The last `break` or `continue` of it.
@@ -144,7 +146,10 @@ impl Checker<'_> {
                 self.drain(node.first);
                 self.state.statements.any = true;
                 let jumps = self.innermost().is_some_and(|open| open.jump.is_some_and(|jump| jump >= node.first));
-                self.state.info[index as usize].data = u32::from(jumps);
+                // After an `else if`, what follows is a matter of the first `if`; at the end nothing follows.
+                let next = self.ast.nodes.get(index as usize + 1).map(|node| node.kind);
+                let follows = !matches!(next, Some(Kind::IfDo | Kind::BlockEnd));
+                self.state.info[index as usize].data = u32::from(jumps && follows);
             }
             Kind::Break | Kind::Continue => self.infer_jump(index, node),
             Kind::ForBegin | Kind::AggregateBegin => self.infer_range_loop(index, node),
@@ -286,11 +291,14 @@ impl Checker<'_> {
         let message = format!("there is no variable {}", quote(name));
         let mut diagnostic = Diagnostic::error("unknown-name", at, message);
         if self.sink.wants_more() {
-            let is_var = |s: &Symbol| matches!(self.state.binding(*s), Binding::Var(_) | Binding::Local { is_var: true });
+            let is_var =
+                |s: &Symbol| matches!(self.state.binding(*s), Binding::Var(_) | Binding::Local { is_var: true });
             let bound = self.state.undo.iter().map(|&(s, _)| s).filter(is_var);
             diagnostic = match suggest::nearest(name, bound.map(|s| self.symbols.name(s))) {
                 Some(near) => diagnostic.help(format!("did you mean {}?", quote(near))).fix(at, near),
-                None => diagnostic.help("`var` declares one, and `==` compares").fix(Span::new(at.start, at.start), "var "),
+                None => {
+                    diagnostic.help("`var` declares one, and `==` compares").fix(Span::new(at.start, at.start), "var ")
+                }
             };
         }
         self.sink.push(diagnostic);
@@ -302,7 +310,7 @@ impl Checker<'_> {
         let statements = &mut self.state.statements;
         statements.any = true;
         let (number, assigned) = (statements.loops.len() as u32, statements.assigned.len() as u32);
-        statements.open.push(OpenLoop { number, begin: index, assigned, jump: None });
+        statements.open.push(OpenLoop { number, begin: index, block: 0, assigned, jump: None });
         statements.loops.push(LoopInfo {
             head: Span::default(),
             ty,
@@ -323,7 +331,7 @@ impl Checker<'_> {
         let Some(&mut open) = self.innermost() else { return };
         let head = match node.kind {
             Kind::Aggregate => node.span(),
-            _ => self.loop_head(node, open.begin),
+            _ => self.loop_head(node, open.begin, open.block),
         };
         let statements = &mut self.state.statements;
         statements.open.pop();
@@ -360,12 +368,8 @@ impl Checker<'_> {
     }
 
     /// The text of a loop up to its block.
-    fn loop_head(&self, node: Node, begin: u32) -> Span {
-        let rest = self.ast.nodes[begin as usize..].iter();
-        let block = match node.kind {
-            Kind::While => rest.take(1).next(),
-            _ => rest.skip(1).next(),
-        };
+    fn loop_head(&self, node: Node, begin: u32, block: u32) -> Span {
+        let block = self.ast.nodes.get(begin.max(block) as usize + 1);
         let end = block.filter(|block| block.kind == Kind::BlockBegin).map_or(node.end, |block| block.start);
         let text = Span::new(node.start, end).text(self.source);
         Span::new(node.start, node.start + text.trim_end().len() as u32)
@@ -426,7 +430,9 @@ impl Checker<'_> {
         if !matches!(self.known(condition), Known::Error | BOOL) {
             self.needs_bool(node.span(), "`while`", "condition", condition);
         }
-        let Some(&mut open) = self.innermost() else { return };
+        let Some(open) = self.innermost() else { return };
+        open.block = index;
+        let open = *open;
         let statements = &mut self.state.statements;
         let depth = statements.depth();
         let assigned = &statements.assigned[open.assigned as usize..];
