@@ -198,7 +198,7 @@ impl FrontEnd {
         let mut declared = request.params.is_some();
         if self.ast.has_signature {
             declared = true;
-            for i in 0..self.ast.params.len() {
+            for i in 0..self.ast.signature as usize {
                 let param = self.ast.params[i];
                 self.declare_input(param.symbol, param.ty.unwrap_or(request.default_type), param.span);
             }

@@ -176,20 +176,8 @@ impl FrontEnd {
     }
 
     fn parser<'a>(&'a mut self, source: &'a str, limits: Limits) -> parse::Parser<'a> {
-        let FrontEnd { symbols, ast, sink, tokens, frames, .. } = self;
-        parse::Parser {
-            source,
-            tokens,
-            symbols,
-            ast,
-            frames,
-            sink,
-            limits,
-            at: 0,
-            blocks: 0,
-            formula: (0, 0),
-            definitions: false,
-        }
+        let FrontEnd { symbols, ast, sink, tokens, frames, open, .. } = self;
+        parse::Parser::new(source, tokens, symbols, ast, frames, open, sink, limits)
     }
 
     /// The source if its formula is not too long, otherwise an error and nothing; and where its formula ends.

@@ -607,6 +607,26 @@ impl Checker<'_> {
                 self.push(index, value);
             }
             Kind::Let => self.infer_let(index, node),
+            Kind::BlockEnd => {
+                self.drain(node.first);
+                self.close_scope();
+            }
+            Kind::Var
+            | Kind::Assign
+            | Kind::Fn
+            | Kind::For
+            | Kind::While
+            | Kind::Break
+            | Kind::Continue
+            | Kind::IfDo
+            | Kind::Aggregate
+            | Kind::Results => {
+                self.drain(node.first);
+                self.error("unsupported", node.span(), "this is read, but not compiled yet");
+                if matches!(node.kind, Kind::Aggregate | Kind::Results) {
+                    self.push(index, Known::Error);
+                }
+            }
             Kind::Error => {
                 self.drain(node.first);
                 // A block that was given up has not ended.
