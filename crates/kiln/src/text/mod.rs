@@ -55,12 +55,24 @@ pub(crate) struct Sink {
     /// Errors among all that came, kept or not.
     errors: usize,
     all: usize,
+    /// The same may have been said already: about a function's body, which is checked for several types.
+    again: bool,
+    /// The call from which the types come about which something is said.
+    call: Option<Span>,
 }
 
 impl Sink {
     /// Adds one.
     #[cold]
-    pub(crate) fn push(&mut self, diagnostic: Diagnostic) {
+    pub(crate) fn push(&mut self, mut diagnostic: Diagnostic) {
+        if self.again {
+            if self.list.iter().any(|d| d.code == diagnostic.code && d.span == diagnostic.span) {
+                return;
+            }
+            if let Some(call) = self.call {
+                diagnostic = diagnostic.label(call, "as it is called here");
+            }
+        }
         self.errors += usize::from(diagnostic.is_error());
         self.all += 1;
         if self.list.len() < DIAGNOSTICS {
@@ -71,6 +83,11 @@ impl Sink {
     /// Will the next one only be counted?
     pub(crate) fn is_full(&self) -> bool {
         self.list.len() >= DIAGNOSTICS
+    }
+
+    /// What follows is about a body that was perhaps checked before (with the types of `call`), or no longer.
+    pub(crate) fn set_again(&mut self, again: bool, call: Option<Span>) {
+        (self.again, self.call) = (again, call);
     }
 
     /// Counts an error that would not be kept.
@@ -158,11 +175,6 @@ impl FrontEnd {
         let FrontEnd { symbols, ast, sink, tokens, open, .. } = self;
         lex::lex(source, symbols, tokens, &mut ast.literals, open, sink);
         self.parser(source, limits).run_definitions();
-    }
-
-    /// The names of the results, if there are several.
-    pub(crate) fn outputs(&self) -> impl Iterator<Item = &str> {
-        std::iter::empty()
     }
 
     /// The tree as S-expressions.

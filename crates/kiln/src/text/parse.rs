@@ -260,7 +260,6 @@ impl<'a> Parser<'a> {
     ) -> Parser<'a> {
         let stop = tokens.len().saturating_sub(1);
         let (at, blocks, bodies, loops, holes) = (0, 0, 0, 0, false);
-        let (formula, definitions) = ((0, 0), false);
         Parser {
             source,
             tokens,
@@ -276,8 +275,8 @@ impl<'a> Parser<'a> {
             bodies,
             loops,
             holes,
-            formula,
-            definitions,
+            formula: (0, 0),
+            definitions: false,
         }
     }
 }
