@@ -277,6 +277,7 @@ mod tests {
 
     /// Spoils a function; finds the first node of an operation.
     type Damage = fn(&mut Func, &dyn Fn(Op) -> usize);
+    type SimpleDamage = fn(&mut Func);
 
     fn sample() -> Builder {
         let mut b = Builder::default();
@@ -318,7 +319,7 @@ mod tests {
             b.func
         };
         assert_eq!(verify(&sample()), Ok(()));
-        let damages: &[(&str, fn(&mut Func))] = &[
+        let damages: &[(&str, SimpleDamage)] = &[
             ("no node", |f| f.loops[0].node = Ref::NONE),
             ("another one's", |f| f.loops[0].node = Ref(0)),
             ("out of order", |f| f.loops[0].carried.0 = 1),

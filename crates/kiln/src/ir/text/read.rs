@@ -96,7 +96,9 @@ impl Reader<'_> {
         if line == "}" {
             match self.open.pop() {
                 Some(Open::Else) => self.closed = true,
-                Some(Open::Body(nexts)) => self.b.end_loop(&nexts),
+                Some(Open::Body(nexts)) => {
+                    self.b.end_loop(&nexts);
+                }
                 _ => return Err("an `if` has two arms, a loop a test and a body".into()),
             }
             return Ok(());

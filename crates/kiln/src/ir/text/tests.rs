@@ -37,8 +37,7 @@ fn read(text: &str, options: BuildOptions) -> Builder {
     b
 }
 
-const PLAIN: BuildOptions =
-    BuildOptions { checked: false, fast: false, contract: false, optimise: false, node_limit: 1 << 24, trace: false };
+const PLAIN: BuildOptions = BuildOptions { optimise: false, ..BuildOptions::DEFAULT };
 
 /// Each file: a function, `---` with options (`fast`, `contract`), what the rules make of it, and which fired.
 #[test]
