@@ -70,6 +70,8 @@ pub(crate) struct Builder {
     pub(crate) fuel_ran_out: bool,
     /// How many nodes of other functions were copied into this one.
     pub(crate) copied: u32,
+    /// The calls in whose place they were copied, and how many each, if `options.trace`.
+    pub(crate) inlined: Vec<(Span, u32)>,
     /// Open-addressing table; its length is a power of two. The low half of an entry is a node number + 1, the high
     /// half the node's hash: other nodes are told apart, and the table is doubled, without a look at the nodes.
     table: Vec<u64>,
@@ -117,6 +119,7 @@ impl Default for Builder {
             overflowed: false,
             fuel_ran_out: false,
             copied: 0,
+            inlined: Vec::new(),
             table: Vec::new(),
             spare_table: Vec::new(),
             // Results do not depend on the seed; hostile formulas cannot aim at collisions.
@@ -142,6 +145,7 @@ impl Builder {
         self.overflowed = false;
         self.fuel_ran_out = false;
         self.copied = 0;
+        self.inlined.clear();
         self.table.clear();
         self.table.resize(FIRST_TABLE, 0);
         self.span = Span::default();

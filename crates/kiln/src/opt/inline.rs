@@ -5,6 +5,7 @@
 
 #![forbid(unsafe_code)]
 
+use super::plan::Plan;
 use super::replay::{Memory, Replay};
 use crate::ir::build::Builder;
 use crate::ir::{Func, Ref};
@@ -29,8 +30,12 @@ pub(crate) fn call(
     }
     b.copied = copied as u32;
     let span = b.span();
-    memory.wanted.find(callee, |_, _| true);
-    Replay::new(callee, b, memory).run(args);
+    if b.options.trace {
+        b.inlined.push((span, callee.nodes.len() as u32));
+    }
+    let plan = Plan::default();
+    memory.wanted.find(callee, &plan, |_| true);
+    Replay::new(callee, &plan, b, memory).run(args);
     results.extend(callee.results.iter().map(|r| memory.copy(*r)));
     b.set_span(span);
     Ok(())

@@ -12,9 +12,14 @@
 
 #![forbid(unsafe_code)]
 
+mod loops;
+
+use super::branch::Facts;
+use super::plan::Plan;
 use super::wanted::Wanted;
 use crate::ir::build::{Arms, Builder};
 use crate::ir::{Func, Node, Ref, TrapKind, matcher};
+use loops::{Kept, Unrolled};
 use crate::ops::Op;
 use crate::types::Type;
 
@@ -30,11 +35,15 @@ pub(crate) struct Memory {
     opened: usize,
     /// Regions that are about to be entered, the innermost first.
     path: Vec<u16>,
-    /// By node of the copy: what is known of a condition where the walk stands.
-    known: Vec<Option<bool>>,
-    /// The conditions of which something is known.
-    facts: Vec<Ref>,
+    facts: Facts,
+    /// Loops that are being written out, the innermost last.
+    unrolled: Vec<Unrolled>,
     refs: Vec<Ref>,
+    /// Nodes that are copied out of their turn, and whether their operands have been.
+    early: Vec<(Ref, bool)>,
+    /// What iterations that run at once begin or end with.
+    ways: Vec<Ref>,
+    kept: Vec<Kept>,
     /// By carried value: its place among those of the copied loop.
     slots: Vec<u32>,
 }
@@ -65,12 +74,10 @@ struct Scope {
     facts: usize,
 }
 
-/// Facts are drawn from this many operands of one condition, so that long conditions in deep nests stay linear.
-const FACTS_OF_ONE: usize = 8;
-
 /// A copy in progress.
 pub(super) struct Replay<'a> {
     src: &'a Func,
+    plan: &'a Plan,
     b: &'a mut Builder,
     m: &'a mut Memory,
     /// The next loop that begins.
@@ -78,8 +85,8 @@ pub(super) struct Replay<'a> {
 }
 
 impl<'a> Replay<'a> {
-    /// Gets ready to copy `src` into `b`; `m.wanted` says what of it.
-    pub(super) fn new(src: &'a Func, b: &'a mut Builder, m: &'a mut Memory) -> Replay<'a> {
+    /// Gets ready to copy `src` into `b` as planned; `m.wanted` says what of it.
+    pub(super) fn new(src: &'a Func, plan: &'a Plan, b: &'a mut Builder, m: &'a mut Memory) -> Replay<'a> {
         m.copies.clear();
         m.copies.resize(src.nodes.len(), Ref::NONE);
         m.places.clear();
@@ -87,7 +94,7 @@ impl<'a> Replay<'a> {
         m.places[0] = Place::Runs;
         m.slots.clear();
         m.slots.resize(src.carried.len(), 0);
-        Replay { src, b, m, next_loop: 0 }
+        Replay { src, plan, b, m, next_loop: 0 }
     }
 
     /// Copies all, with `args` for the inputs.
@@ -100,12 +107,18 @@ impl<'a> Replay<'a> {
                 self.begin_loop(self.next_loop - 1);
             }
             let r = Ref(at as u32);
-            if self.m.wanted.has(r) {
-                self.b.set_span(src.spans[at]);
-                self.node(r, src.node(r), args);
-            }
             at += 1;
+            if self.m.wanted.has(r) {
+                self.b.set_span(src.spans[r.index()]);
+                let node = src.node(r);
+                if node.op == Op::Loop {
+                    at = self.end_loop(r, node).unwrap_or(at);
+                } else {
+                    self.node(r, node, args);
+                }
+            }
         }
+        self.m.facts.forget(0);
     }
 
     #[inline]
@@ -118,9 +131,8 @@ impl<'a> Replay<'a> {
             Op::Param => args[node.a as usize],
             Op::Const => self.b.const_bits(node.ty, node.const_bits()),
             // Made where the loop begins.
-            Op::Phi => return,
+            Op::Phi | Op::Loop => return,
             Op::If => return self.end_if(r, node),
-            Op::Loop => return self.end_loop(r, node),
             _ if !self.enter(node.region) => return,
             Op::Trap => return self.trap(node),
             Op::Call | Op::CallPinned => {
@@ -188,23 +200,23 @@ impl<'a> Replay<'a> {
             // From the first arm to the second.
             scope.second = true;
             let facts = scope.facts;
-            self.forget(facts);
+            self.m.facts.forget(facts);
             if self.m.opened > top {
                 self.b.begin_else();
             }
         } else if self.decide(owner) {
             return;
         } else {
-            self.m.scopes.push(Scope { owner, second: !polarity, facts: self.m.facts.len() });
+            self.m.scopes.push(Scope { owner, second: !polarity, facts: self.m.facts.count() });
         }
         self.m.places[usize::from(region)] = Place::Runs;
-        self.learn(condition, polarity);
+        self.m.facts.learn(self.b, condition, polarity);
     }
 
     /// Is it known which way the `If` at `owner` goes? If so, says it of its arms.
     fn decide(&mut self, owner: Ref) -> bool {
         let node = self.src.node(owner);
-        let Some(holds) = self.holds(self.copy(node.a)) else { return false };
+        let Some(holds) = self.m.facts.holds(self.b, self.copy(node.a)) else { return false };
         let (runs, gone) = if holds { (node.b, node.c) } else { (node.c, node.b) };
         self.m.places[runs as usize] = Place::Runs;
         self.m.places[gone as usize] = Place::Gone;
@@ -229,19 +241,21 @@ impl<'a> Replay<'a> {
         let scope = self.m.scopes.pop_if(|scope| scope.owner == owner)?;
         let opened = self.m.opened > self.m.scopes.len();
         self.m.opened = self.m.opened.min(self.m.scopes.len());
-        self.forget(scope.facts);
+        self.m.facts.forget(scope.facts);
         Some((opened, scope.second))
     }
 
     fn trap(&mut self, node: &Node) {
         let condition = self.copy(node.a);
-        let holds = self.holds(condition);
+        let holds = self.m.facts.holds(self.b, condition);
         if holds == Some(false) {
             return;
         }
         self.open();
         let condition = if holds.is_some() { self.b.const_bits(Type::Bool, 1) } else { condition };
         self.b.trap(condition, TrapKind::from_code(node.b).unwrap_or(TrapKind::Host));
+        // What comes after a trap knows that it did not stop there.
+        self.m.facts.learn(self.b, condition, false);
     }
 
     fn end_if(&mut self, r: Ref, node: &Node) {
@@ -288,140 +302,5 @@ impl<'a> Replay<'a> {
         };
         let (a, b) = (value(node.b, true), value(node.c, false));
         self.b.merge(arms, a, b)
-    }
-
-    fn begin_loop(&mut self, number: usize) {
-        let src = self.src;
-        let this = &src.loops[number];
-        if !self.m.wanted.has(this.node) {
-            return;
-        }
-        if !self.enter(src.node(this.node).region) {
-            self.m.places[usize::from(this.test)] = Place::Gone;
-            return;
-        }
-        self.open();
-        let mut inits = std::mem::take(&mut self.m.refs);
-        inits.clear();
-        for at in this.carried() {
-            if self.m.wanted.has(src.carried[at].phi) {
-                self.m.slots[at] = inits.len() as u32;
-                inits.push(self.copy(src.carried[at].init.0));
-            }
-        }
-        self.b.set_span(src.spans[this.first.index()]);
-        let copy = self.b.begin_loop(&inits);
-        self.m.refs = inits;
-        for at in this.carried() {
-            let phi = src.carried[at].phi;
-            if self.m.wanted.has(phi) {
-                self.m.copies[phi.index()] = self.b.phi(copy, self.m.slots[at] as usize);
-            }
-        }
-        self.m.places[usize::from(this.test)] = Place::Runs;
-        self.m.scopes.push(Scope { owner: this.node, second: false, facts: self.m.facts.len() });
-        self.m.opened += 1;
-    }
-
-    /// Enters the body of the innermost loop.
-    fn enter_body(&mut self, region: u16) {
-        let condition = self.copy(self.src.regions[usize::from(region)].condition.0);
-        self.b.begin_body(condition);
-        self.m.places[usize::from(region)] = Place::Runs;
-        if let Some(scope) = self.m.scopes.last_mut() {
-            scope.second = true;
-        }
-        self.learn(condition, true);
-    }
-
-    fn end_loop(&mut self, r: Ref, node: &Node) {
-        let src = self.src;
-        let this = &src.loops[node.a as usize];
-        if !self.enter(this.test) {
-            return;
-        }
-        self.enter(this.body);
-        self.leave(r);
-        let mut nexts = std::mem::take(&mut self.m.refs);
-        nexts.clear();
-        let carried = src.carried[this.carried()].iter().filter(|c| self.m.wanted.has(c.phi));
-        nexts.extend(carried.map(|c| self.copy(c.next.0)));
-        self.m.copies[r.index()] = self.b.end_loop(&nexts);
-        self.m.refs = nexts;
-    }
-
-    fn exit(&mut self, node: &Node) -> Ref {
-        let number = self.b.func.node(self.copy(node.a)).a;
-        self.b.exit(number, self.m.slots[node.b as usize] as usize)
-    }
-
-    /// What is known of a condition of the copy.
-    fn holds(&self, condition: Ref) -> Option<bool> {
-        if !self.b.options.optimise {
-            return None;
-        }
-        if let Some(value) = self.b.func.constant(condition) {
-            return Some(value.to_bits() != 0);
-        }
-        let known = |r: Ref| self.m.known.get(r.index()).copied().flatten();
-        known(condition).or_else(|| {
-            let opposite = if self.m.facts.is_empty() { None } else { opposite(self.b, condition) };
-            opposite.and_then(known).map(|holds| !holds)
-        })
-    }
-
-    /// Notes that a condition of the copy has this value in what follows.
-    fn learn(&mut self, condition: Ref, holds: bool) {
-        if !self.b.options.optimise {
-            return;
-        }
-        let mut open = [(Ref::NONE, false); FACTS_OF_ONE];
-        open[0] = (condition, holds);
-        let (mut at, mut end) = (0, 1);
-        while at < end {
-            let (condition, holds) = open[at];
-            at += 1;
-            if self.m.known.len() <= condition.index() {
-                self.m.known.resize(condition.index() + 1, None);
-            }
-            let known = &mut self.m.known[condition.index()];
-            if known.is_none() {
-                *known = Some(holds);
-                self.m.facts.push(condition);
-            }
-            let node = self.b.func.node(condition);
-            let (count, inner) = match node.op {
-                Op::Not => (1, !holds),
-                Op::And if holds => (2, holds),
-                Op::Or if !holds => (2, holds),
-                _ => (0, holds),
-            };
-            for operand in &node.operands()[..count] {
-                if end < FACTS_OF_ONE {
-                    open[end] = (*operand, inner);
-                    end += 1;
-                }
-            }
-        }
-    }
-
-    fn forget(&mut self, until: usize) {
-        for condition in self.m.facts.drain(until..) {
-            self.m.known[condition.index()] = None;
-        }
-    }
-}
-
-/// The condition that holds when this one does not, if it was made.
-fn opposite(b: &Builder, condition: Ref) -> Option<Ref> {
-    let node = *b.func.node(condition);
-    let (x, y) = (Ref(node.a), Ref(node.b));
-    match node.op {
-        Op::Not => Some(x),
-        Op::Eq => b.made(Op::Ne, x, y),
-        Op::Ne => b.made(Op::Eq, x, y),
-        Op::Lt if b.ty(x).is_int() => b.made(Op::Le, y, x),
-        Op::Le if b.ty(x).is_int() => b.made(Op::Lt, y, x),
-        _ => None,
     }
 }

@@ -25,6 +25,8 @@ pub(super) struct Kitchen {
     scratch: Scratch,
     /// Iterations of all loops of a function whose loops are counted.
     pub(super) steps: u64,
+    /// How many iterations the loops of the last function may take.
+    pub(super) budget: u64,
 }
 
 /// What is seen of an evaluation from outside.
@@ -70,13 +72,14 @@ impl Kitchen {
             host(2, Type::I64, true, true),
             host(3, Type::I64, true, false),
         ];
-        Kitchen { random: Random(seed), hosts, log, scratch: Scratch::default(), steps: 60 }
+        Kitchen { random: Random(seed), hosts, log, scratch: Scratch::default(), steps: 60, budget: 60 }
     }
 
     /// Fills `b`, which was reset, with a random function of `size` or so statements.
     pub(super) fn cook(&mut self, b: &mut Builder, size: usize) {
         let values = PARAMS.iter().map(|&ty| b.param(ty)).collect();
         let counted = self.random.below(3) > 0;
+        self.budget = if counted { self.steps } else { u64::MAX };
         let counter = counted.then(|| b.const_bits(Type::I64, self.steps));
         let mut pot = Pot { k: self, b, values, counter, left: size, depth: 0, spans: 0 };
         for ty in Type::ALL {
@@ -264,7 +267,7 @@ impl Pot<'_> {
     fn iterate(&mut self) {
         self.mark();
         let ty = [Type::I64, Type::I32, Type::F64][self.below(3)];
-        let shape = self.below(8);
+        let shape = [0, 1, 2, 3, 4, 4, 4, 5, 6, 7][self.below(10)];
         let init = match shape {
             6 if self.counter.is_some() => self.some(ty),
             5 if ty.is_int() => self.b.const_bits(ty, if ty == Type::I32 { (1 << 31) - 4 } else { (1 << 63) - 4 }),
@@ -286,12 +289,13 @@ impl Pot<'_> {
         if self.counter.is_some() {
             self.counter = Some(self.b.phi(number, inits.len() - 1));
         }
-        if self.below(6) == 0 {
-            self.trap();
+        match self.below(12) {
+            0 | 1 => self.trap(),
+            2 | 3 => self.call(),
+            4 => self.block(),
+            _ => {}
         }
-        if self.below(6) == 0 {
-            self.call();
-        }
+        self.count_with(k, outside);
         let (goes_on, next) = self.condition(k, step, shape);
         self.b.begin_body(goes_on);
         if let Some(counter) = self.counter {
@@ -317,6 +321,28 @@ impl Pot<'_> {
         }
         if self.counter.is_some() {
             self.counter = Some(self.b.exit(number, inits.len() - 1));
+        }
+    }
+
+    /// Products and conversions of a counter.
+    fn count_with(&mut self, k: Ref, outside: usize) {
+        let ty = self.b.ty(k);
+        let from = if self.below(3) == 0 {
+            let offset = self.b.small(ty, self.k.random.below(90) as i32);
+            self.b.raw2(Op::Add, k, offset)
+        } else {
+            k
+        };
+        if self.below(3) == 0 {
+            let of: Vec<Ref> = self.values[..outside].iter().copied().filter(|&r| self.b.ty(r) == ty).collect();
+            let factor = if self.below(2) == 0 { self.some_bits(ty) } else { of[self.below(of.len())] };
+            let product = self.b.raw2(Op::Mul, from, factor);
+            self.values.push(product);
+        }
+        if self.below(3) == 0 {
+            let to = [Type::F64, Type::F32, Type::I64][self.below(3)];
+            let converted = self.b.raw_convert(from, to);
+            self.values.push(converted);
         }
     }
 

@@ -2,10 +2,11 @@
 //!
 //! Owns the mark of every node. The one idea: a carried value is wanted if it is looked at, and looking at it from its
 //! own next value is not looking; so what only keeps itself alive is not wanted. Whoever adds a kind of node says in
-//! `Marking::needs` what it needs. Knows no pass.
+//! `Wanted::needs` what it needs. Knows no pass.
 
 #![forbid(unsafe_code)]
 
+use super::plan::{Carry, Plan};
 use crate::ir::{Func, Node, Ref};
 use crate::ops::Op;
 
@@ -26,14 +27,26 @@ impl Wanted {
         self.by_node[r.index()]
     }
 
+    /// Is the node with this number wanted?
+    #[inline]
+    pub(crate) fn at(&self, number: usize) -> bool {
+        self.by_node[number]
+    }
+
+    /// The node is made in another way.
+    pub(crate) fn forget(&mut self, r: Ref) {
+        self.by_node[r.index()] = false;
+    }
+
     /// The `If` or `Loop` that runs a region; none for the body.
     #[inline]
     pub(crate) fn owner(&self, region: u16) -> Ref {
         self.owners[usize::from(region)]
     }
 
-    /// Marks what `func` needs. Of the pinned nodes, those are wanted for themselves for which `alone` says so.
-    pub(crate) fn find(&mut self, func: &Func, alone: impl Fn(Ref, &Node) -> bool) {
+    /// Marks what `func` needs if `plan` is carried out. Of the pinned nodes, those are wanted for themselves for which
+    /// `alone` says so.
+    pub(super) fn find(&mut self, func: &Func, plan: &Plan, alone: impl Fn(&Node) -> bool) {
         self.by_node.clear();
         self.by_node.resize(func.nodes.len(), false);
         self.owners.clear();
@@ -57,12 +70,12 @@ impl Wanted {
             self.mark(r);
         }
         for &r in &func.effects {
-            if alone(r, func.node(r)) {
+            if alone(func.node(r)) {
                 self.mark(r);
             }
         }
         while let Some(r) = self.open.pop() {
-            self.needs(func, func.node(r));
+            self.needs(func, plan, func.node(r));
         }
     }
 
@@ -72,7 +85,7 @@ impl Wanted {
         }
     }
 
-    fn needs(&mut self, func: &Func, node: &Node) {
+    fn needs(&mut self, func: &Func, plan: &Plan, node: &Node) {
         match node.op {
             // What runs the region that it stands in.
             Op::Trap | Op::CallPinned | Op::If => self.mark(self.owner(node.region)),
@@ -81,20 +94,25 @@ impl Wanted {
                 self.mark(func.regions[usize::from(func.loops[node.a as usize].body)].condition);
                 return;
             }
-            Op::Phi => {
-                let carried = func.carried[node.a as usize];
-                self.mark(self.owner(node.region));
-                self.mark(carried.init);
-                self.mark(carried.next);
-                return;
-            }
-            Op::Exit => {
-                self.mark(Ref(node.a));
-                self.mark(func.carried[node.b as usize].phi);
-                return;
-            }
+            Op::Phi => return self.carried(func, plan, node.a),
+            Op::Exit => return self.carried(func, plan, node.b),
             _ => {}
         }
         func.for_operands(node, |r| self.mark(r));
+    }
+
+    /// What looking at carried value `at` needs, in the loop or after it.
+    fn carried(&mut self, func: &Func, plan: &Plan, at: u32) {
+        let carried = func.carried[at as usize];
+        match plan.carry(at as usize) {
+            Carry::Init => self.mark(carried.init),
+            Carry::Same(other) => self.mark(func.carried[other as usize].phi),
+            Carry::Keep => {
+                self.mark(carried.phi);
+                self.mark(self.owner(func.node(carried.phi).region));
+                self.mark(carried.init);
+                self.mark(carried.next);
+            }
+        }
     }
 }
