@@ -358,3 +358,42 @@ fn any_tokens_in_any_order_check() {
     }
     assert!(good > 100, "{good}");
 }
+
+#[test]
+fn any_statements_in_any_order_check() {
+    #[rustfmt::skip]
+    let words = ["var v = x; ", "v = v + 1; ", "v = 2*v - w; ", "w = 3; ", "var w = 1; ", "let t = v; ", "if v > 3 { ", "} else { ", "} else if w < 2 { ", "}; ", "}; ", "}; ",
+        "for k in 0..5 { ", "for k in 0..=i64(v) { ", "while v < 40 { ", "while any(k > w for k in 0..3) { ", "break; ", "if v > 7 { break }; ", "if w == 2 { continue }; ",
+        "let t = sum(k*w for k in 0..4); ", "let t = if w > 1 { w = 0; 3 } else { v = w; 4 }; ", "v = f(v, w); ", "v = g(w) + f(2, 3); ", "w = f(1, g(v)); ",
+        "let t = v < w < g(v); ", "let b = v > 1 and f(v, w) > 2; ", "k = 1; ", "v = k; ", "let q = { "];
+    let mut front = FrontEnd::new(std::iter::empty());
+    let (mut builder, mut scratch) = (Builder::default(), eval::Scratch::default());
+    let mut state = 1u64;
+    let (mut good, mut finished) = (0, 0);
+    for round in 0..40_000 {
+        let mut source =
+            "fn f(a, b) { var s = a; for k in 0..3 { if s > b { break }; s = s + k }; s }; fn g(a) = f(a, 2) + 1; "
+                .to_owned();
+        source += "var v = x; var w = 1; ";
+        for _ in 0..2 + round % 9 {
+            state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+            source.push_str(words[(state >> 33) as usize % words.len()]);
+        }
+        let open = source.matches('{').count().saturating_sub(source.matches('}').count());
+        source += &"}; ".repeat(open);
+        source += "v + w";
+        let (checked, limits) = (round % 2 == 0, Limits { steps: 60, ..Limits::default() });
+        let request = Request { checked, limits, ..request() };
+        builder.reset(BuildOptions { checked, ..BuildOptions::default() });
+        front.parse(&source, limits);
+        front.check(&source, &request, &mut builder);
+        let fine = !front.sink.has_errors();
+        well_formed(&source, &front.sink.take());
+        if fine {
+            good += 1;
+            assert_eq!(crate::ir::verify::verify(&builder.func), Ok(()), "{source}");
+            finished += usize::from(eval::evaluate(&builder.func, &[2f64.to_bits()], &mut scratch).is_ok());
+        }
+    }
+    assert!(good > 5_000 && finished > 2_000 && finished < good, "{good} {finished}");
+}
