@@ -270,8 +270,7 @@ impl Parser<'_> {
         }
         let end = self.source.len() as u32;
         if frame.flags & HAS_RESULT == 0 {
-            // After another mistake that may be but a consequence.
-            if frame.flags & HAS_UNSUPPORTED == 0 && !self.sink.has_errors() {
+            if frame.flags & HAS_UNSUPPORTED == 0 {
                 self.no_result(end);
             }
             if !self.ast.nodes.last().is_some_and(|last| last.kind == Kind::Error) {
