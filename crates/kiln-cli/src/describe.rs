@@ -66,7 +66,18 @@ fn simplified(inspection: &Inspection) -> String {
 
 fn summary(inspection: &Inspection) -> String {
     let inputs = inspection.params.iter().map(|param| format!("{}: {}", param.name, param.ty)).collect::<Vec<_>>();
-    format!("({}) -> {}, x86-64 {}", inputs.join(", "), inspection.result_type, inspection.level.name())
+    format!("({}) -> {}, x86-64 {}", inputs.join(", "), results(inspection), inspection.level.name())
+}
+
+/// The type of the result, or the names and types of several.
+fn results(inspection: &Inspection) -> String {
+    match &inspection.outputs[..] {
+        [only] if only.name.is_empty() => only.ty.to_string(),
+        outputs => {
+            let each = outputs.iter().map(|output| format!("{}: {}", output.name, output.ty)).collect::<Vec<_>>();
+            format!("{{ {} }}", each.join(", "))
+        }
+    }
 }
 
 fn lines_of_bytes(bytes: &[u8]) -> String {

@@ -11,8 +11,7 @@ use crate::inspect::Inspection;
 use crate::ir::{Func, Ref, TrapKind};
 use crate::isa::x64::abi::{Convention, HOST};
 use crate::mem::{self, Arena, Mode};
-use crate::ops::words::Word as _;
-use crate::pipeline::{Compiler, Request, Target};
+use crate::pipeline::{Compiler, Definitions, Request, Target};
 use crate::run::cpu;
 use crate::run::host::HostFunction;
 use crate::run::invoke::{Body, Pending};
@@ -64,6 +63,24 @@ pub struct Param {
     pub ty: Type,
 }
 
+/// A result of a formula.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Output {
+    /// Its name; empty if the formula has one result without a name.
+    pub name: String,
+    /// Its type.
+    pub ty: Type,
+}
+
+impl Output {
+    /// The results of the function that was checked last.
+    pub(crate) fn all_of(compiler: &Compiler) -> Vec<Output> {
+        let (func, mut names) = (&compiler.builder.func, compiler.outputs());
+        let output = |&r: &Ref| Output { name: names.next().unwrap_or_default().to_owned(), ty: func.ty(r) };
+        func.results.iter().map(output).collect()
+    }
+}
+
 /// Compiles formulas. Cheap to share: compiling takes `&self` and may happen on many threads at once.
 ///
 /// ```
@@ -81,6 +98,7 @@ pub(crate) struct Shared {
     options: Options,
     level: Level,
     hosts: Vec<Arc<HostFunction>>,
+    definitions: Definitions,
     arena: Arena,
     #[allow(clippy::vec_box, reason = "compilers are large, and are handed around")]
     idle: Mutex<Vec<Box<Compiler>>>,
@@ -125,7 +143,8 @@ impl Engine {
 
     fn with_level(options: Options, level: Level) -> Engine {
         let arena = Arena::new(options.memory);
-        let shared = Shared { options, level, hosts: Vec::new(), arena, idle: Mutex::new(Vec::new()) };
+        let (hosts, definitions, idle) = (Vec::new(), Definitions::default(), Mutex::new(Vec::new()));
+        let shared = Shared { options, level, hosts, definitions, arena, idle };
         Engine { shared: Arc::new(shared) }
     }
 
@@ -154,13 +173,32 @@ impl Engine {
         let mut hosts = shared.hosts.clone();
         hosts.retain(|h| h.name() != host.function.name());
         hosts.push(Arc::new(host.function));
-        self.shared = Arc::new(Shared {
-            options: shared.options.clone(),
-            level: shared.level,
-            hosts,
-            arena: shared.arena.clone(),
-            idle: Mutex::new(Vec::new()),
-        });
+        self.shared = shared.with(hosts, shared.definitions.clone());
+        Ok(())
+    }
+
+    /// Makes the functions and names that a text defines known to the formulas compiled from now on. The text is a
+    /// formula without a result: `fn` and `let`, in any number; later texts may use what earlier ones define. `name`
+    /// says where the text comes from when something in it is wrong.
+    ///
+    /// ```
+    /// use kiln::{Engine, Value};
+    /// let mut engine = Engine::new();
+    /// engine.define("physics.kiln", "let c = 299792458\nfn gamma(v) = 1 / sqrt(1 - (v/c)^2)")?;
+    /// let f = engine.compile("gamma(v) * t")?;
+    /// assert_eq!(f.call(&[Value::F64(0.0), Value::F64(2.0)])?, Value::F64(2.0));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::Formula`], with places in `text`, if it does not consist of definitions.
+    pub fn define(&mut self, name: &str, text: &str) -> Result<(), Error> {
+        let shared = &self.shared;
+        let mut compiler = shared.compiler();
+        compiler.check_definitions(text, shared.options.limits)?;
+        let mut definitions = shared.definitions.clone();
+        definitions.push(name, text);
+        self.shared = shared.with(shared.hosts.clone(), definitions);
         Ok(())
     }
 
@@ -207,6 +245,12 @@ impl fmt::Debug for Engine {
 }
 
 impl Shared {
+    /// The same with other functions and definitions.
+    fn with(&self, hosts: Vec<Arc<HostFunction>>, definitions: Definitions) -> Arc<Shared> {
+        let (options, level, arena) = (self.options.clone(), self.level, self.arena.clone());
+        Arc::new(Shared { options, level, hosts, definitions, arena, idle: Mutex::new(Vec::new()) })
+    }
+
     fn compiler(&self) -> Box<Compiler> {
         let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
         idle.unwrap_or_else(|| Box::new(Compiler::new(&self.hosts)))
@@ -223,7 +267,7 @@ impl Shared {
 /// What is left of a compilation besides its code.
 struct Compiled {
     params: Vec<Param>,
-    result: Type,
+    outputs: Vec<Output>,
     fallible: bool,
     traps: Vec<(Ref, Span)>,
     hosts: Vec<Arc<HostFunction>>,
@@ -307,6 +351,7 @@ impl<'a> Formula<'a> {
             known: &self.known,
             default_type: only_type.or(options.default_type).unwrap_or(Type::F64),
             hosts: &self.shared.hosts,
+            definitions: &self.shared.definitions,
             fast: options.fast,
             checked: options.checked,
             limits: options.limits,
@@ -354,15 +399,15 @@ impl<'a> Formula<'a> {
         let func = &compiler.builder.func;
         let params = compiler.inputs().map(|(name, ty)| Param { name: name.to_owned(), ty }).collect::<Vec<_>>();
         let fallible = func.is_fallible();
-        let Some(&first) = func.results.first() else {
+        let outputs = Output::all_of(compiler);
+        if outputs.is_empty() {
             debug_assert!(false, "a formula without errors has a result");
             return Err(Error::Unsupported("the formula has no result".to_owned()));
-        };
-        let result = func.ty(first);
+        }
         let traps =
             if fallible { func.effects.iter().map(|&r| (r, func.spans[r.index()])).collect() } else { Vec::new() };
         let hosts = func.callees.iter().filter_map(|callee| callee.host().cloned()).collect();
-        let compiled = Compiled { params, result, fallible, traps, hosts, warnings };
+        let compiled = Compiled { params, outputs, fallible, traps, hosts, warnings };
         if let Wanted::Typed { params, result, fallible } = *wanted {
             self.compare(&compiled, params, result, fallible)?;
         }
@@ -372,8 +417,14 @@ impl<'a> Formula<'a> {
     fn compare(&self, compiled: &Compiled, params: &[Type], result: Type, fallible: bool) -> Result<(), Error> {
         let names = |types: &[Type]| types.iter().map(|t| t.name()).collect::<Vec<_>>().join(", ");
         let own: Vec<Type> = compiled.params.iter().map(|p| p.ty).collect();
-        if own != params || compiled.result != result {
-            let (own, own_result, wanted) = (names(&own), compiled.result, names(params));
+        let &[Output { ty: own_result, .. }] = &compiled.outputs[..] else {
+            let count = compiled.outputs.len();
+            return Err(Error::Signature(format!(
+                "the formula has {count} results, which a typed call cannot give; `compile` and `call_all` can"
+            )));
+        };
+        if own != params || own_result != result {
+            let (own, wanted) = (names(&own), names(params));
             return Err(Error::Signature(format!(
                 "the formula is a fn({own}) -> {own_result}, and a fn({wanted}) -> {result} was asked for"
             )));
@@ -387,8 +438,8 @@ impl<'a> Formula<'a> {
         }
         if compiled.fallible && !fallible {
             return Err(Error::Signature(format!(
-                "the formula can fail (it is checked, or calls a host function that can), so its result must be a \
-                 Result<{result}, RunError>"
+                "the formula can fail (it is checked, it has a loop that might not end within the step budget, or it \
+                 calls a host function that can fail), so its result must be a Result<{result}, RunError>"
             )));
         }
         Ok(())
@@ -427,7 +478,7 @@ pub struct Function {
 struct Inner {
     body: Body,
     params: Box<[Param]>,
-    result: Type,
+    outputs: Box<[Output]>,
     fallible: bool,
     /// Where errors come from.
     traps: Box<[(Ref, Span)]>,
@@ -448,12 +499,12 @@ const INLINE_ARGS: usize = 16;
 
 impl Function {
     fn new(formula: &Formula<'_>, compiled: Compiled, body: Body) -> Function {
-        let Compiled { params, result, fallible, traps, hosts, warnings } = compiled;
+        let Compiled { params, outputs, fallible, traps, hosts, warnings } = compiled;
         Function {
             inner: Arc::new(Inner {
                 body,
                 params: params.into(),
-                result,
+                outputs: outputs.into(),
                 fallible,
                 traps: traps.into(),
                 _hosts: hosts.into(),
@@ -469,8 +520,38 @@ impl Function {
     /// Evaluates the formula on these values, one for each input and of its type.
     ///
     /// # Errors
-    /// A wrong number or type of values, or for formulas that can fail what failed and where.
+    /// A wrong number or type of values, several results (which [`Function::call_all`] gives), or for formulas that can
+    /// fail what failed and where.
     pub fn call(&self, args: &[Value]) -> Result<Value, RunError> {
+        let [output] = &self.inner.outputs[..] else {
+            return Err(RunError::SeveralResults { count: self.inner.outputs.len() });
+        };
+        let mut out = [0];
+        self.call_words(args, &mut out)?;
+        Ok(Value::from_bits(output.ty, out[0]))
+    }
+
+    /// Evaluates the formula and gives all its results, in the order of [`Function::outputs`].
+    ///
+    /// ```
+    /// use kiln::{Engine, Value};
+    /// let polar = Engine::new().compile("{ r: hypot(x, y), steep: y > x }")?;
+    /// let results = polar.call_all(&[Value::F64(3.0), Value::F64(4.0)])?;
+    /// assert_eq!(results, [Value::F64(5.0), Value::Bool(true)]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// A wrong number or type of values, or for formulas that can fail what failed and where.
+    pub fn call_all(&self, args: &[Value]) -> Result<Vec<Value>, RunError> {
+        let outputs = &self.inner.outputs;
+        let mut out = vec![0; outputs.len()];
+        self.call_words(args, &mut out)?;
+        Ok(outputs.iter().zip(out).map(|(output, bits)| Value::from_bits(output.ty, bits)).collect())
+    }
+
+    /// Evaluates on values to words; `out` has one for each result.
+    fn call_words(&self, args: &[Value], out: &mut [u64]) -> Result<(), RunError> {
         let params = &self.inner.params;
         if args.len() != params.len() {
             return Err(RunError::ArgumentCount { expected: params.len(), given: args.len() });
@@ -479,29 +560,26 @@ impl Function {
             return Err(RunError::ArgumentType { name: param.name.clone(), expected: param.ty, given: arg.ty() });
         }
         let mut inline = [0; INLINE_ARGS];
-        let bits = if args.len() <= INLINE_ARGS {
+        if args.len() <= INLINE_ARGS {
             for (word, arg) in inline.iter_mut().zip(args) {
                 *word = arg.to_bits();
             }
-            self.evaluate(&inline[..args.len()])?
-        } else {
-            self.evaluate(&args.iter().map(|arg| arg.to_bits()).collect::<Vec<_>>())?
-        };
-        Ok(Value::from_bits(self.inner.result, bits))
+            return self.evaluate(&inline[..args.len()], out);
+        }
+        self.evaluate(&args.iter().map(|arg| arg.to_bits()).collect::<Vec<_>>(), out)
     }
 
-    fn evaluate(&self, words: &[u64]) -> Result<u64, RunError> {
+    fn evaluate(&self, words: &[u64], out: &mut [u64]) -> Result<(), RunError> {
         if let Body::Native(_) = self.inner.body {
             // Compiled to be called by its type: the general form is made anew.
-            return self.dynamic()?.evaluate(words);
+            return self.dynamic()?.evaluate(words, out);
         }
-        self.run(words)
+        self.run(words, out)
     }
 
-    /// Evaluates on words; the body must not be native code.
-    pub(crate) fn run(&self, words: &[u64]) -> Result<u64, RunError> {
-        let mut out = [0];
-        self.inner.body.call(words, &mut out).map_err(|stop| {
+    /// Evaluates on words; the body must not be native code, and `out` has one word for each result.
+    pub(crate) fn run(&self, words: &[u64], out: &mut [u64]) -> Result<(), RunError> {
+        self.inner.body.call(words, out).map_err(|stop| {
             let span = self.inner.traps.iter().find(|t| t.0 == stop.at).map_or(Span::default(), |t| t.1);
             match stop.kind {
                 TrapKind::Overflow => RunError::Overflow { span },
@@ -509,8 +587,7 @@ impl Function {
                 TrapKind::Host => RunError::Host { message: stop.message.unwrap_or_default(), span },
                 TrapKind::Steps => RunError::Steps { limit: self.inner.shared.options.limits.steps, span },
             }
-        })?;
-        Ok(out[0].to_word())
+        })
     }
 
     /// The same formula in the form that takes values.
@@ -539,10 +616,17 @@ impl Function {
         &self.inner.params
     }
 
-    /// The type of the result.
+    /// The results, in the order in which they are written.
+    #[must_use]
+    pub fn outputs(&self) -> &[Output] {
+        &self.inner.outputs
+    }
+
+    /// The type of the result, of the first one if there are several.
     #[must_use]
     pub fn result_type(&self) -> Type {
-        self.inner.result
+        // A formula has a result.
+        self.inner.outputs.first().map_or(Type::F64, |output| output.ty)
     }
 
     /// Can a call fail, other than for its arguments?
@@ -604,7 +688,7 @@ impl fmt::Debug for Function {
         f.debug_struct("Function")
             .field("source", &self.source())
             .field("params", &self.inner.params)
-            .field("result", &self.inner.result)
+            .field("outputs", &self.inner.outputs)
             .field("engine", &self.engine())
             .finish_non_exhaustive()
     }

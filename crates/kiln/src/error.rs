@@ -76,6 +76,11 @@ pub enum RunError {
         /// The value's type.
         given: crate::types::Type,
     },
+    /// The formula has several results, and one value was asked for.
+    SeveralResults {
+        /// How many results it has.
+        count: usize,
+    },
     /// Checked integer arithmetic left the range of its type.
     Overflow {
         /// The formula part in which it happened.
@@ -103,12 +108,13 @@ pub enum RunError {
 }
 
 impl RunError {
-    /// A short stable name: `argument-count`, `argument-type`, `overflow`, `division-by-zero`, `host` or `steps`.
+    /// A short stable name: `argument-count`, `argument-type`, `several-results`, `overflow`, `division-by-zero`, `host` or `steps`.
     #[must_use]
     pub fn code(&self) -> &'static str {
         match self {
             RunError::ArgumentCount { .. } => "argument-count",
             RunError::ArgumentType { .. } => "argument-type",
+            RunError::SeveralResults { .. } => "several-results",
             RunError::Overflow { .. } => "overflow",
             RunError::DivisionByZero { .. } => "division-by-zero",
             RunError::Host { .. } => "host",
@@ -124,7 +130,7 @@ impl RunError {
             | RunError::DivisionByZero { span }
             | RunError::Host { span, .. }
             | RunError::Steps { span, .. } => Some(*span),
-            RunError::ArgumentCount { .. } | RunError::ArgumentType { .. } => None,
+            RunError::ArgumentCount { .. } | RunError::ArgumentType { .. } | RunError::SeveralResults { .. } => None,
         }
     }
 }
@@ -137,6 +143,9 @@ impl fmt::Display for RunError {
             }
             RunError::ArgumentType { name, expected, given } => {
                 write!(f, "input `{name}` has type {expected}, but the value is {given}")
+            }
+            RunError::SeveralResults { count } => {
+                write!(f, "the formula has {count} results; `call_all` gives them all")
             }
             RunError::Overflow { .. } => f.write_str("integer overflow"),
             RunError::DivisionByZero { .. } => f.write_str("division by zero"),

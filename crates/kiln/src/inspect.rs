@@ -5,7 +5,7 @@
 
 #![forbid(unsafe_code)]
 
-use crate::engine::Param;
+use crate::engine::{Output, Param};
 use crate::error::Error;
 use crate::ir::{self, Func, Ref};
 use crate::isa::x64::abi::{Convention, HOST};
@@ -15,7 +15,6 @@ use crate::mach::listing;
 use crate::ops::Op;
 use crate::pipeline::{Compiler, Request, Target, instructions, origins};
 use crate::span::{Diagnostic, Span};
-use crate::types::Type;
 use std::time::{Duration, Instant};
 
 /// A rule of the optimiser that was applied.
@@ -58,14 +57,14 @@ pub struct Inspection {
     pub ir: String,
     /// The rules that led from one to the other.
     pub rules: Vec<FiredRule>,
-    /// The machine code, entered as a C function; by buffer if the formula can fail.
+    /// The machine code, entered as a C function; by buffer if the formula can fail or has several results.
     pub code: Vec<Line>,
     /// Its bytes, constants included.
     pub bytes: Vec<u8>,
     /// The inputs.
     pub params: Vec<Param>,
-    /// The type of the result.
-    pub result_type: Type,
+    /// The results.
+    pub outputs: Vec<Output>,
     /// The level that the code is for.
     pub level: Level,
     /// What is not wrong but was noticed.
@@ -91,8 +90,9 @@ impl Inspection {
         let (ast, canonical) = (compiler.front.dump(&source), compiler.front.print(&source));
         let ir = ir::text::print(func);
         let params = compiler.inputs().map(|(name, ty)| Param { name: name.to_owned(), ty }).collect();
-        let result_type = func.ty(func.results[0]);
-        let convention = if func.is_fallible() { Convention::Buffer } else { Convention::Native(HOST) };
+        let outputs = Output::all_of(compiler);
+        let buffer = func.is_fallible() || outputs.len() > 1;
+        let convention = if buffer { Convention::Buffer } else { Convention::Native(HOST) };
         let stages = Self::time(compiler, request, &source, level, convention)?;
         let code = lines(compiler);
         let bytes = compiler.buffer.bytes().to_vec();
@@ -106,7 +106,7 @@ impl Inspection {
             code,
             bytes,
             params,
-            result_type,
+            outputs,
             level,
             warnings,
             stages,

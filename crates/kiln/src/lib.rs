@@ -34,8 +34,8 @@ mod tables;
 mod text;
 
 pub use engine::{
-    Batch, Engine, EngineKind, Formula, Function, Host, Level, Limits, Options, Param, Return, Scalar, Signature,
-    TypedFunction,
+    Batch, Engine, EngineKind, Formula, Function, Host, Level, Limits, Options, Output, Param, Return, Scalar,
+    Signature, TypedFunction,
 };
 pub use error::{Error, RunError};
 pub use functions::{FunctionInfo, functions};

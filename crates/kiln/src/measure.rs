@@ -8,7 +8,7 @@
 use crate::isa::x64::abi::Convention;
 use crate::isa::x64::features::Level;
 use crate::mem::{Arena, Mode, Sealed};
-use crate::pipeline::{Compiler, Request, Target};
+use crate::pipeline::{Compiler, Definitions, Request, Target};
 use crate::text::Limits;
 use crate::types::Type;
 
@@ -35,6 +35,7 @@ impl Stages {
             known: &[],
             default_type: Type::F64,
             hosts: &[],
+            definitions: Definitions::NONE,
             fast: false,
             checked: false,
             limits: Limits::default(),

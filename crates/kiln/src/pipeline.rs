@@ -46,10 +46,54 @@ pub(crate) struct Request<'a> {
     pub(crate) known: &'a [(String, Type)],
     pub(crate) default_type: Type,
     pub(crate) hosts: &'a [Arc<HostFunction>],
+    pub(crate) definitions: &'a Definitions,
     pub(crate) fast: bool,
     pub(crate) checked: bool,
     pub(crate) limits: Limits,
     pub(crate) level: Level,
+}
+
+/// Texts of definitions that formulas may use. They are read before the formula, and stand behind it, so that places in
+/// the formula are what its author sees.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Definitions {
+    text: String,
+    /// The name of each text, and where it begins.
+    parts: Vec<(String, usize)>,
+}
+
+impl Definitions {
+    /// No definitions.
+    pub(crate) const NONE: &'static Definitions = &Definitions { text: String::new(), parts: Vec::new() };
+
+    fn is_empty(&self) -> bool {
+        self.parts.is_empty()
+    }
+
+    /// Adds a text that consists of definitions.
+    pub(crate) fn push(&mut self, name: &str, text: &str) {
+        self.parts.push((name.to_owned(), self.text.len()));
+        self.text.push_str(text);
+        self.text.push('\n');
+    }
+
+    /// Says where in which text a diagnostic belongs that is about a place behind the formula, whose length is given.
+    fn name_place(&self, formula: usize, diagnostic: &mut Diagnostic) {
+        // A newline stands between the two.
+        let Some(at) = (diagnostic.span.start as usize).checked_sub(formula + 1) else {
+            diagnostic.labels.retain(|label| label.span.start as usize <= formula);
+            return;
+        };
+        let Some((name, start)) = self.parts.iter().rev().find(|part| part.1 <= at) else { return };
+        let before = self.text.get(*start..at).unwrap_or_default();
+        let line = before.matches('\n').count() + 1;
+        diagnostic.message = format!("{name}, line {line}: {}", diagnostic.message);
+        // What remains to be shown is the part of the formula that it came from, if that is known.
+        let call = diagnostic.labels.iter().find(|label| label.span.start as usize <= formula);
+        diagnostic.span = call.map_or(Span::default(), |label| label.span);
+        diagnostic.labels.clear();
+        diagnostic.fix = None;
+    }
 }
 
 /// Why a function that is right could not be compiled.
@@ -85,6 +129,8 @@ pub(crate) struct Compiler {
     pub(crate) optimiser: Optimiser,
     pub(crate) walk: Walk,
     pub(crate) buffer: CodeBuffer,
+    /// The formula with the definitions behind it, if there are definitions.
+    pub(crate) whole: String,
 }
 
 impl Compiler {
@@ -96,6 +142,7 @@ impl Compiler {
             optimiser: Optimiser::default(),
             walk: Walk::default(),
             buffer: CodeBuffer::new(&PADDING, CODE_LIMIT),
+            whole: String::new(),
         }
     }
 
@@ -122,7 +169,10 @@ impl Compiler {
         self.parse(source, request);
         self.resolve(source, request, optimise, trace);
         let failed = self.front.sink.has_errors();
-        let diagnostics = if self.front.sink.count() > 0 { self.front.sink.take() } else { Vec::new() };
+        let mut diagnostics = if self.front.sink.count() > 0 { self.front.sink.take() } else { Vec::new() };
+        if !request.definitions.is_empty() {
+            diagnostics.iter_mut().for_each(|diagnostic| request.definitions.name_place(source.len(), diagnostic));
+        }
         if failed {
             return Err(fail(source, diagnostics));
         }
@@ -134,9 +184,23 @@ impl Compiler {
         Ok(diagnostics)
     }
 
+    /// Are these definitions and nothing else? Their types show when they are used.
+    pub(crate) fn check_definitions(&mut self, text: &str, limits: Limits) -> Result<(), Error> {
+        self.front.parse_definitions(text, limits);
+        if !self.front.sink.has_errors() {
+            return Ok(());
+        }
+        Err(Error::Formula { source: text.to_owned(), diagnostics: self.front.sink.take() })
+    }
+
     /// Text to AST.
     pub(crate) fn parse(&mut self, source: &str, request: &Request<'_>) {
-        self.front.parse(source, request.limits);
+        if request.definitions.is_empty() {
+            return self.front.parse(source, request.limits);
+        }
+        self.whole.clear();
+        self.whole.extend([source, "\n", &request.definitions.text]);
+        self.front.parse_behind(&self.whole, source.len(), request.limits);
     }
 
     /// AST to values.
@@ -150,6 +214,7 @@ impl Compiler {
             trace,
             contract: request.level >= Level::V3,
         });
+        let source = if request.definitions.is_empty() { source } else { &self.whole };
         self.front.check(source, request, &mut self.builder);
     }
 
@@ -161,6 +226,11 @@ impl Compiler {
     /// The inputs of the function that was checked last: name and type.
     pub(crate) fn inputs(&self) -> impl Iterator<Item = (&str, Type)> {
         self.front.inputs()
+    }
+
+    /// The names of the results, if they have names.
+    pub(crate) fn outputs(&self) -> impl Iterator<Item = &str> {
+        self.front.outputs()
     }
 
     /// Values to bytes; `source` is for the error.

@@ -47,7 +47,7 @@ fn runners(engine: &Engine, formula: &Formula) -> Result<Vec<Runner>, String> {
     let list = names.join(", ");
     let function = engine.formula(&formula.text).params(&list).compile().map_err(|error| error.to_string())?;
     let columns: Vec<Vec<f64>> =
-        (0..names.len()).map(|i| column(i as u64 + 1, formula.inputs[i].1, formula.inputs[i].2)).collect();
+        (0..names.len()).map(|i| column(i as u64 + 1, formula.inputs[i].1, formula.inputs[i].2, ROWS)).collect();
     let typed = match function.result_type() {
         Type::Bool => typed::<bool>(engine, formula, &list, &columns),
         _ => typed::<f64>(engine, formula, &list, &columns),
@@ -68,7 +68,7 @@ fn runners(engine: &Engine, formula: &Formula) -> Result<Vec<Runner>, String> {
 }
 
 /// Evenly distributed numbers, the same in every run.
-fn column(seed: u64, low: f64, high: f64) -> Vec<f64> {
+pub(super) fn column(seed: u64, low: f64, high: f64, rows: usize) -> Vec<f64> {
     let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15);
     let mut next = || {
         state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
@@ -76,7 +76,7 @@ fn column(seed: u64, low: f64, high: f64) -> Vec<f64> {
         let z = (z ^ z >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
         ((z ^ z >> 31) >> 11) as f64 / (1_u64 << 53) as f64
     };
-    (0..ROWS).map(|_| low + (high - low) * next()).collect()
+    (0..rows).map(|_| low + (high - low) * next()).collect()
 }
 
 /// A loop over the rows that calls `f` with as many columns as it takes.

@@ -1,10 +1,11 @@
-//! `cargo xtask bench compile|call`: times, as medians of interleaved rounds.
+//! `cargo xtask bench compile|call|loops`: times, as medians of interleaved rounds.
 //!
 //! Owns the formulas, the clock and the tables. A benchmark is a program and never a test: only ratios of what one run
 //! measured side by side count, so machine and versions are printed with them.
 
 mod call;
 mod compile;
+mod loops;
 
 use crate::root;
 use clap::{Args, ValueEnum};
@@ -24,6 +25,9 @@ pub(crate) struct Arguments {
     /// Interleaved rounds; the median is reported.
     #[arg(long, default_value_t = 11)]
     rounds: usize,
+    /// The C compiler to compare with (`loops`).
+    #[arg(long, default_value = "clang")]
+    c_compiler: String,
     /// Leave out the run over long formulas (`compile`).
     #[arg(long)]
     no_scaling: bool,
@@ -35,6 +39,8 @@ enum What {
     Compile,
     /// One scalar call.
     Call,
+    /// The loops in `examples/`, beside C.
+    Loops,
 }
 
 /// A formula to measure.
@@ -54,6 +60,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), String> {
     match arguments.what {
         What::Compile => compile::run(&formulas, arguments.rounds, !arguments.no_scaling),
         What::Call => call::run(&formulas, arguments.rounds),
+        What::Loops => loops::run(&arguments.c_compiler, arguments.rounds),
     }
 }
 

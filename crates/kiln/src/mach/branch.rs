@@ -7,12 +7,9 @@
 
 #![forbid(unsafe_code)]
 
-use super::walk::{
-    Frame, Hidden, JoinValue, NO_REG, NONE, Note, Owners, REGS, Target, Walk, class_of, reg_from, stack,
-};
+use super::walk::{Frame, Hidden, JoinValue, NO_REG, NONE, Note, Open, Owners, REGS, Target, Walk, reg_from};
 use super::{MInst, Reg};
 use crate::ir::{Func, Node, Ref};
-use crate::ops::Op;
 
 impl Walk {
     /// Emits the node if its value is wanted or it must run anyway.
@@ -94,7 +91,7 @@ impl Walk {
     ) {
         let (join_label, else_label) = (self.label(), self.label());
         self.bind(join_label);
-        self.frames.push(Frame {
+        let frame = Frame {
             node,
             condition,
             joins: self.joins.len() - count,
@@ -109,22 +106,17 @@ impl Walk {
             body_len: self.code.body.len(),
             after: self.owners,
             at_else: self.owners,
-        });
+        };
+        self.frames.push(Open::Branch(frame));
         self.enter_arm(target, func, false);
     }
 
     /// Starts the arm of the innermost branch: its end, seen from behind.
     fn enter_arm<T: Target>(&mut self, target: &T, func: &Func, then: bool) {
-        let Some(frame) = self.frames.last() else { return };
+        let Some(Open::Branch(frame)) = self.frames.last() else { return };
         let (first, regions) = (frame.joins, frame.regions);
         self.spot = if then { frame.then_spot } else { frame.else_spot };
-        for i in first..self.joins.len() {
-            let join = self.joins[i];
-            let value = if then { join.then_value } else { join.else_value };
-            self.deliver(target, func, join, value);
-        }
-        self.flush_moves(target);
-        self.locked = [0; 2];
+        self.hand_over(target, func, first, then, None);
         for i in first..self.joins.len() {
             let join = self.joins[i];
             self.release(if then { join.then_value } else { join.else_value });
@@ -135,36 +127,10 @@ impl Walk {
         }
     }
 
-    /// Sees to it that `value` is where the join expects it when the arm ends.
-    fn deliver<T: Target>(&mut self, target: &T, func: &Func, join: JoinValue, value: Ref) {
-        if join.reg == NO_REG && join.slot == NONE {
-            return;
-        }
-        let node = *func.node(value);
-        let reg = if join.reg != NO_REG { reg_from(join.reg) } else { self.temp_of(target, func, class_of(join.ty)) };
-        self.lock(reg);
-        if join.slot != NONE {
-            self.note(Note::Store { value: join.r, reg, slot: join.slot, at: 0 });
-            self.emit(target.store(stack::<T>(join.slot), join.ty, reg));
-        }
-        self.note(Note::Rename { from: value, to: join.r, reg, at: 0 });
-        if node.op == Op::Const {
-            let load = target.constant(&mut self.code.pool, reg, node.ty, node.const_bits());
-            self.loads.push((value, reg, load));
-        } else if let Some(from) = self.reg_of(value) {
-            self.moves.push((value, reg, from));
-        } else if self.is_unowned(reg) {
-            self.assign(value, reg);
-        } else {
-            let load = self.reload(target, func, value, reg);
-            self.loads.push((value, reg, load));
-        }
-    }
-
     /// Ends the arm that has just been walked to its beginning.
     pub(super) fn finish_arm<T: Target>(&mut self, target: &T, func: &Func) {
         let owners = self.owners;
-        let Some(frame) = self.frames.last_mut() else { return };
+        let Some(Open::Branch(frame)) = self.frames.last_mut() else { return };
         self.current = frame.node.0;
         if frame.in_else {
             frame.in_else = false;
@@ -182,7 +148,7 @@ impl Walk {
             self.enter_arm(target, func, true);
             return;
         }
-        let Some(frame) = self.frames.pop() else { return };
+        let Some(Open::Branch(frame)) = self.frames.pop() else { return };
         self.begin_moves();
         self.merge(target, func, &frame.at_else);
         self.joins.truncate(frame.joins);
@@ -198,7 +164,7 @@ impl Walk {
     }
 
     /// Makes `state` the current allocation.
-    fn restore(&mut self, state: Owners) {
+    pub(super) fn restore(&mut self, state: Owners) {
         for i in 0..REGS {
             let r = self.owners.owner[i];
             if r != NONE {
@@ -216,7 +182,7 @@ impl Walk {
 
     /// The first arm has been walked to its beginning: adds what it needs to the state of the second, `other`, makes
     /// that the current state, and emits the moves from there to the first arm.
-    fn merge<T: Target>(&mut self, target: &T, func: &Func, other: &Owners) {
+    pub(super) fn merge<T: Target>(&mut self, target: &T, func: &Func, other: &Owners) {
         let then = self.owners;
         self.restore(*other);
         // First those that can stay where they are, so that no other value takes their place.
@@ -255,6 +221,7 @@ impl Walk {
     /// Emits the pending moves, all of which happen at once, and then the pending loads.
     pub(crate) fn flush_moves<T: Target>(&mut self, target: &T) {
         let mut forward = std::mem::take(&mut self.forward);
+        let spare = self.spare_for_moves();
         while !self.moves.is_empty() {
             let blocked = |to: Reg, moves: &[(Ref, Reg, Reg)]| moves.iter().any(|m| m.2 == to && m.1 != to);
             if let Some(at) = self.moves.iter().position(|m| m.1 == m.2 || !blocked(m.1, &self.moves)) {
@@ -264,8 +231,14 @@ impl Walk {
                 }
                 continue;
             }
-            // Only cycles are left. After an exchange one value is in place, and its old home holds another.
-            let Some((_, to, from)) = self.moves.pop() else { break };
+            // Only cycles are left: one value steps aside.
+            let Some((value, to, from)) = self.moves.pop() else { break };
+            if let Some(aside) = spare[usize::from(from.index() >= 32)] {
+                forward.push((Some((value, aside)), target.copy(aside, from)));
+                self.moves.push((value, to, aside));
+                continue;
+            }
+            // After an exchange one value is in place, and its old home holds another.
             let (swap, count) = target.swap(to, from);
             forward.extend(swap[..count].iter().map(|&inst| (None, inst)));
             for m in &mut self.moves {
@@ -286,6 +259,28 @@ impl Walk {
             self.emit(inst);
         }
         self.forward = forward;
+    }
+
+    /// Registers of each class that hold nothing while the pending moves happen; once the frame is made, only such as
+    /// it knows of.
+    fn spare_for_moves(&mut self) -> [Option<Reg>; 2] {
+        if self.moves.len() < 2 {
+            return [None; 2];
+        }
+        let mut taken = self.locked;
+        for &(_, to, from) in &self.moves {
+            for reg in [to, from] {
+                taken[usize::from(reg.index() >= 32)] |= 1 << reg.number();
+            }
+        }
+        [0, 1].map(|class| {
+            let known = if self.framed { self.used[class] } else { self.used[class] | self.preferred[class] };
+            let spare = self.owners.free[class] & known & !taken[class];
+            let best = spare & self.used[class];
+            let best = if best != 0 { best } else { spare };
+            self.used[class] |= best & best.wrapping_neg();
+            (best != 0).then(|| super::walk::reg_at(class, best.trailing_zeros()))
+        })
     }
 
     /// Queues a move for [`Walk::flush_moves`].

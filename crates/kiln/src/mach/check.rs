@@ -4,8 +4,10 @@
 //! register held on entry, or something made by the instructions of the node at hand. The instructions are followed
 //! forward; what each reads, writes and moves is asked of the instruction itself ([`Roles`]), never of the walk that
 //! chose it. The walk's [`Note`]s say only which instructions belong to which node, which values a node means to read,
-//! and where it leaves its own. At a label the states of all jumps to it are merged: what differs is unknown. Code has
-//! no backward jumps, so one pass is enough; blocks at the end of the code are followed from each jump to them.
+//! and where it leaves its own. At a label the states of all jumps to it are merged: what differs is unknown. A loop is
+//! entered at its test and jumps back to its body: what is known where its body begins is what the passes over the
+//! code so far have seen come from there, and passes are made until they see nothing new. Blocks at the end of the
+//! code are followed from each jump to them.
 //!
 //! An adder of a new kind of [`Note`] says here what it claims. An adder of a new way to move values says in
 //! `isa::*::effects` that it does, else the checker takes the move for an operation. The checker does not know what
@@ -20,98 +22,8 @@ use crate::ops::Op;
 use crate::types::Type;
 use std::collections::{BTreeMap, HashMap};
 
-/// What one instruction does.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Effect {
-    /// Registers whose contents matter, by [`Reg::index`]; without those that form an address.
-    pub(crate) reads: u128,
-    pub(crate) writes: u128,
-    /// Registers that form the address of memory that is read or written.
-    pub(crate) address: u128,
-    pub(crate) reads_flags: bool,
-    pub(crate) writes_flags: bool,
-    pub(crate) memory: Option<MemoryUse>,
-    pub(crate) action: Action,
-}
-
-/// Memory that an instruction reads or writes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct MemoryUse {
-    pub(crate) read: bool,
-    pub(crate) written: bool,
-    pub(crate) base: Reg,
-    pub(crate) bytes: i32,
-}
-
-/// The kinds of instruction whose effect on symbols is more than "reads, and writes something new".
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Action {
-    /// Computes.
-    Other,
-    /// Copies the low bytes of a register.
-    Copy { to: Reg, from: Reg, bytes: i32, zero_extends: bool },
-    /// Loads from memory.
-    Load { to: Reg, bytes: i32, zero_extends: bool },
-    /// Stores to memory.
-    Store { from: Reg, bytes: i32 },
-    /// Stores an immediate.
-    StoreImm,
-    /// Puts these bits into a register.
-    Constant { to: Reg, bits: u64 },
-    /// Exchanges two registers.
-    Exchange { a: Reg, b: Reg },
-    /// Writes memory without changing it, so that its page exists.
-    Touch,
-    /// Pushes a register.
-    Push { from: Reg },
-    /// Pops a register.
-    Pop { to: Reg },
-    /// Changes the stack pointer.
-    MoveStack { by: i32 },
-    /// Calls what the memory operand points to.
-    Call,
-    /// Returns.
-    Return,
-    /// Goes to a label, always or on a condition.
-    Jump { to: Label, always: bool },
-}
-
-/// Looks for an exchange in instructions of which the later ones may be missing.
-pub(crate) type Exchange = fn([Option<&MInst>; 3]) -> Option<(Reg, Reg)>;
-
-/// What the checker must know of an instruction set.
-pub(crate) struct Roles {
-    /// What an instruction, which is no pseudo instruction, does.
-    pub(crate) describe: fn(&MInst) -> Effect,
-    /// Do these instructions begin with an exchange of two registers by three of them?
-    pub(crate) exchange: Exchange,
-    pub(crate) stack: Reg,
-    /// Where calls find the address of their arguments, their data, and the context.
-    pub(crate) call_arguments: [Reg; 3],
-    pub(crate) call_results: [Reg; 2],
-    /// Where a status or an integer result is returned.
-    pub(crate) status: Reg,
-    /// What the distance of the stack pointer from its value on entry must be modulo 16 at a call.
-    pub(crate) call_depth: i32,
-    /// A frame of so many bytes or more is touched at every multiple of them.
-    pub(crate) page: i32,
-}
-
-/// How a function is entered and left.
-pub(crate) struct Contract {
-    /// What registers hold on entry; a raw bool has only its lowest byte.
-    pub(crate) registers: Vec<(Reg, Ref)>,
-    /// What the caller's frame holds, by distance from the stack pointer on entry.
-    pub(crate) stack: Vec<(i32, Ref)>,
-    /// Do bools on entry have only their lowest byte?
-    pub(crate) raw_bools: bool,
-    /// Registers that must be given back as they were, by class.
-    pub(crate) saved: [u32; 2],
-    /// How many bytes of such a vector register count.
-    pub(crate) saved_vector_bytes: i32,
-    /// Where the first result is returned; none: all are stored behind [`Hidden::Out`].
-    pub(crate) result: Option<Reg>,
-}
+mod roles;
+pub(crate) use roles::*;
 
 #[cfg(test)]
 #[path = "check_tests.rs"]
@@ -155,7 +67,7 @@ const NO_GROUP: u32 = u32::MAX;
 const CONTEXT_WRITTEN: u8 = 3;
 
 /// What is known at a place of the code.
-#[derive(Clone)]
+#[derive(Clone, PartialEq)]
 struct State {
     registers: [Held; FILES],
     /// Stack by distance from the stack pointer on entry: symbol and bytes.
@@ -190,18 +102,38 @@ struct Checker<'a> {
     bound: Vec<bool>,
     /// Where the blocks at the end of the code begin.
     blocks: HashMap<u32, usize>,
+    /// What is known where a jump back goes to, by label; and what this pass found.
+    heads: HashMap<u32, State>,
+    news: HashMap<u32, State>,
+    /// What is being carried into the next iteration of a loop: values with the registers and slots that they are in.
+    carried: Vec<(Ref, Option<Reg>, Option<u32>)>,
     /// What happens in an empty second arm, by the label behind it: notes with their groups.
     empty_arms: HashMap<u32, Vec<(u32, Note)>>,
 }
 
 /// Is the code of `walk`, which was made of `func` with `recording`, right? If not, why not.
 pub(crate) fn check(walk: &Walk, func: &Func, roles: &Roles, contract: &Contract) -> Result<(), String> {
-    let mut checker = Checker::new(walk, func, roles, contract);
-    checker.run()
+    let mut heads = HashMap::new();
+    loop {
+        let mut checker = Checker::new(walk, func, roles, contract, heads);
+        checker.run()?;
+        if checker.news.is_empty() {
+            return Ok(());
+        }
+        // What is known only ever becomes less, so this ends.
+        heads = checker.heads;
+        heads.extend(checker.news);
+    }
 }
 
 impl<'a> Checker<'a> {
-    fn new(walk: &'a Walk, func: &'a Func, roles: &'a Roles, contract: &'a Contract) -> Checker<'a> {
+    fn new(
+        walk: &'a Walk,
+        func: &'a Func,
+        roles: &'a Roles,
+        contract: &'a Contract,
+        heads: HashMap<u32, State>,
+    ) -> Checker<'a> {
         let mut params = vec![Ref::NONE; func.params.len()];
         for (i, node) in func.nodes.iter().enumerate().filter(|(_, n)| n.op == Op::Param) {
             params[node.a as usize] = Ref(i as u32);
@@ -218,6 +150,9 @@ impl<'a> Checker<'a> {
             pending: HashMap::new(),
             bound: vec![false; walk.code.labels as usize],
             blocks: binds.map(|(at, inst)| (inst.imm as u32, at)).collect(),
+            heads,
+            news: HashMap::new(),
+            carried: Vec::new(),
             empty_arms: HashMap::new(),
         }
     }
@@ -278,7 +213,12 @@ impl<'a> Checker<'a> {
                     self.groups[group as usize].uses.push((value, false));
                     continue;
                 }
-                Note::Def { at, .. } | Note::Move { at, .. } | Note::Store { at, .. } | Note::Rename { at, .. } => {
+                Note::Def { at, .. }
+                | Note::Move { at, .. }
+                | Note::Store { at, .. }
+                | Note::Rename { at, .. }
+                | Note::Carry { at, .. }
+                | Note::Now { at, .. } => {
                     list.push((at as usize, number as u32, group, *note));
                     continue;
                 }
@@ -420,7 +360,7 @@ impl<'a> Checker<'a> {
                 }
             }
             Note::Store { value, slot, .. } => {
-                let symbol = state.stack.get(&(state.depth + 8 * slot as i32)).map_or(Symbol::Unknown, |s| s.0);
+                let symbol = state.stack.get(&frame_place(state, slot)).map_or(Symbol::Unknown, |s| s.0);
                 if !self.holds(symbol, value) {
                     return Err(format!("slot {slot} holds {symbol:?} after {value:?} was stored"));
                 }
@@ -432,9 +372,46 @@ impl<'a> Checker<'a> {
                 }
                 state.registers[reg.index()].symbol = Symbol::Value(to);
             }
+            Note::Carry { from, to, reg, slot, .. } => {
+                let in_reg = reg.is_none_or(|reg| self.holds(state.registers[reg.index()].symbol, from));
+                let in_slot = slot.is_none_or(|slot| self.holds(read_stack(state, frame_place(state, slot), 1), from));
+                ensure(in_reg && in_slot, || format!("{from:?} is not where {to:?} is carried"))?;
+                self.carried.push((to, reg, slot));
+            }
+            Note::Now { iteration, .. } => {
+                if let Some(number) = iteration {
+                    self.forget(state, number);
+                }
+                for (to, reg, slot) in std::mem::take(&mut self.carried) {
+                    if let Some(reg) = reg {
+                        state.registers[reg.index()].symbol = Symbol::Value(to);
+                    }
+                    if let Some(slot) = slot {
+                        let bytes = if self.func.ty(to).is_float() { self.bytes_of(to) } else { 8 };
+                        state.stack.insert(frame_place(state, slot), (Symbol::Value(to), bytes));
+                    }
+                }
+            }
             Note::Node { .. } | Note::Moves { .. } | Note::Arm { .. } | Note::Use { .. } | Note::UseSlot { .. } => {}
         }
         Ok(())
+    }
+
+    /// An iteration begins: what the last one made is not what this one means by the same names.
+    fn forget(&self, state: &mut State, number: u32) {
+        let this = self.func.loops[number as usize];
+        let of_loop = |symbol: Symbol| match symbol {
+            Symbol::Value(r) => self.func.nodes.get(r.index()).is_some_and(|n| {
+                (this.first..this.node).contains(&r) && (this.test..this.regions_end).contains(&n.region)
+            }),
+            _ => false,
+        };
+        for held in &mut state.registers {
+            if of_loop(held.symbol) {
+                held.symbol = Symbol::Unknown;
+            }
+        }
+        state.stack.retain(|_, held| !of_loop(held.0));
     }
 
     fn end_group(&mut self, state: &mut Option<State>) -> Result<(), String> {
@@ -491,7 +468,7 @@ impl<'a> Checker<'a> {
     fn bind(&mut self, state: &mut Option<State>, label: u32) -> Result<(), String> {
         let known = self.bound.get_mut(label as usize).ok_or("a label that does not exist")?;
         ensure(!std::mem::replace(known, true), || format!("label {label} is bound twice"))?;
-        if let Some(come) = self.pending.remove(&label) {
+        for come in self.pending.remove(&label).into_iter().chain(self.heads.get(&label).cloned()) {
             match state {
                 Some(state) => merge(state, &come, self.group)?,
                 None => *state = Some(come),
@@ -519,7 +496,9 @@ impl<'a> Checker<'a> {
             self.group = outer;
             return ensure(inner.is_none(), || format!("the block of label {label} does not end"));
         }
-        ensure(!self.bound.get(label as usize).copied().unwrap_or(true), || format!("a jump back to label {label}"))?;
+        if self.bound.get(label as usize).copied().unwrap_or(false) {
+            return self.jump_back(state, label);
+        }
         if Some(Label(label)) == self.walk.exit_label {
             let status = state.registers[self.roles.status.index()].symbol;
             let reported = status == Symbol::Bits(1) && state.context == CONTEXT_WRITTEN;
@@ -539,6 +518,18 @@ impl<'a> Checker<'a> {
                 Ok(())
             }
         }
+    }
+
+    /// Goes back to a label: the next pass will know.
+    fn jump_back(&mut self, mut state: State, label: u32) -> Result<(), String> {
+        let known = self.news.get(&label).or(self.heads.get(&label)).cloned();
+        if let Some(known) = &known {
+            merge(&mut state, known, self.group)?;
+        }
+        if known.is_none_or(|known| known != state) {
+            self.news.insert(label, state);
+        }
+        Ok(())
     }
 
     fn read_flags(&self, state: &State, effect: &Effect) -> Result<(), String> {
@@ -762,6 +753,11 @@ fn each(mut set: u128) -> impl Iterator<Item = Reg> {
         set &= set.wrapping_sub(1);
         (index < 128).then(|| Reg::from_index(index as u8))
     })
+}
+
+/// Where in the caller's terms a slot lies.
+fn frame_place(state: &State, slot: u32) -> i32 {
+    state.depth + 8 * slot as i32
 }
 
 /// Does a group end at this note, seen forward?

@@ -2,7 +2,7 @@
 //! would, and the damage must be noticed.
 
 use super::*;
-use crate::differential::{Random, soup};
+use crate::differential::{Random, soup_of};
 use crate::ir::build::{BuildOptions, Builder};
 use crate::isa::x64::abi::{Convention, SYSV, WIN64};
 use crate::isa::x64::effects::ROLES;
@@ -14,13 +14,15 @@ use crate::isa::x64::regs::{RBX, RSP};
 use crate::mach::walk::Chaos;
 use crate::pipeline::{Compiler, Target};
 
-/// Walks random functions, with few registers every other time, and calls `damage` with each.
+/// Walks random functions, most of them with loops and every other one with few registers, and calls `damage` with each.
 fn each_function(mut damage: impl FnMut(&mut Compiler, &Target, u64)) {
     let mut compiler = Compiler::new(&[]);
     for seed in 0..150 {
         let mut random = Random(seed * 2 + 1);
         let size = 10 + random.below(50);
-        soup(&mut compiler.builder, &mut random, size, true, seed % 3 == 0);
+        let options = BuildOptions { checked: seed % 3 == 0, ..BuildOptions::default() };
+        let params: Vec<Type> = (0..8).map(|i| Type::ALL[i % 5]).collect();
+        soup_of(&mut compiler.builder, &mut random, size, options, &params, seed % 5 > 1);
         let registers = if seed % 2 == 0 { [u32::MAX; 2] } else { [0b1111_0110_1111, 0b11_1111] };
         let chaos = Chaos { registers, seed: seed % 4 * 77 };
         let level = [Level::V1, Level::V3][seed as usize / 2 % 2];
@@ -171,14 +173,7 @@ fn insert(walk: &mut Walk, at: usize, inst: MInst) {
     walk.code.body.insert(at + 1, inst);
     walk.code.origins.insert(at + 1, 0);
     for note in &mut walk.notes {
-        if let Note::Node { at: place, .. }
-        | Note::Def { at: place, .. }
-        | Note::Move { at: place, .. }
-        | Note::Store { at: place, .. }
-        | Note::Rename { at: place, .. }
-        | Note::Moves { at: place }
-        | Note::Arm { at: place, .. } = note
-        {
+        if let Some(place) = note.at_mut() {
             *place += u32::from(*place as usize > at);
         }
     }

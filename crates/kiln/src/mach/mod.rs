@@ -8,9 +8,13 @@
 
 mod branch;
 pub(crate) mod buffer;
+mod carry;
 #[cfg(any(test, debug_assertions))]
 pub(crate) mod check;
 pub(crate) mod listing;
+mod loops;
+mod notes;
+mod registers;
 pub(crate) mod schedule;
 pub(crate) mod walk;
 

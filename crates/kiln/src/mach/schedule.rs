@@ -28,6 +28,30 @@ pub(crate) struct Spot {
     /// An arm of a `Select`, which may be given up; arms of an `If` may not.
     optional: bool,
     cost: u32,
+    /// The innermost loop around it, by number plus 1; 0 is none.
+    around: u32,
+}
+
+/// What the walk must know of a loop.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct LoopPlan {
+    /// The spots of its test and its body.
+    pub(crate) test: u32,
+    pub(crate) body: u32,
+    /// How many loops there are from the outermost to this one.
+    depth: u8,
+    /// Is something called in it, so that few registers keep their values?
+    pub(crate) calls: bool,
+    /// The range of the values that it needs from outside, in `Schedule::needed`.
+    needed: (u32, u32),
+}
+
+/// A value from outside that a loop needs, and how often it is mentioned there.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Needed {
+    in_loop: u32,
+    pub(crate) value: Ref,
+    pub(crate) uses: u32,
 }
 
 /// The body of the function.
@@ -50,11 +74,15 @@ pub(crate) struct Schedule {
     /// The pinned node before each pinned node of the same region.
     previous: Vec<(Ref, Ref)>,
     last_of_region: Vec<Ref>,
+    loops: Vec<LoopPlan>,
+    needed: Vec<Needed>,
+    /// How deep in loops the innermost use of each node is; empty if there are no loops.
+    rank: Vec<u8>,
 }
 
 impl Schedule {
-    /// Prepares for a walk over `func`.
-    pub(crate) fn prepare(&mut self, func: &Func) {
+    /// Prepares for a walk over `func`; `is_call` says which nodes become calls.
+    pub(crate) fn prepare(&mut self, func: &Func, is_call: impl Fn(&Node) -> bool) {
         let count = func.nodes.len();
         self.uses.clear();
         self.uses.resize(count, 0);
@@ -68,6 +96,28 @@ impl Schedule {
         if func.regions.len() > 1 || (choices && cost >= BRANCH_COST) {
             self.find_places(func);
         }
+        self.loops.clear();
+        self.needed.clear();
+        self.rank.clear();
+        if !func.loops.is_empty() {
+            self.plan_loops(func, is_call);
+        }
+    }
+
+    /// What the walk must know of a loop.
+    pub(crate) fn plan(&self, number: u32) -> LoopPlan {
+        self.loops.get(number as usize).copied().unwrap_or_default()
+    }
+
+    /// The values from outside that a loop needs.
+    pub(crate) fn needed(&self, plan: &LoopPlan) -> &[Needed] {
+        &self.needed[plan.needed.0 as usize..plan.needed.1 as usize]
+    }
+
+    /// How deep in loops the value is used: the deeper, the dearer is it to have it in memory.
+    #[inline]
+    pub(crate) fn rank(&self, value: u32) -> u8 {
+        self.rank.get(value as usize).copied().unwrap_or(0)
     }
 
     /// The spot that the node is evaluated in.
@@ -130,6 +180,7 @@ impl Schedule {
         for node in &func.nodes {
             let need = match node.op.arity() {
                 0 if node.op == Op::Call => CALL_NEED + func.call_args(node).len().min(CALL_NEED as usize) as u8,
+                0 if node.op == Op::Exit => CALL_NEED,
                 0 => u8::from(node.op != Op::Const),
                 1 => self.need[node.a as usize].max(1),
                 2 => {
@@ -172,17 +223,27 @@ impl Schedule {
     fn find_places(&mut self, func: &Func) {
         self.place.resize(func.nodes.len(), NOWHERE);
         self.arms.resize(func.nodes.len(), 0);
+        let mut loops = (0..).zip(&func.loops).peekable();
         for (i, region) in func.regions.iter().enumerate() {
             let parent = if i == 0 { BODY } else { self.region_spots[region.parent as usize] };
             let depth = if i == 0 { 0 } else { self.spots[parent as usize].depth + 1 };
+            // Loops stand in the order of their regions.
+            let around = match loops.next_if(|(_, this)| usize::from(this.test) == i) {
+                Some((number, _)) => number + 1,
+                None if i == 0 => 0,
+                None => self.spots[parent as usize].around,
+            };
             self.region_spots.push(self.spots.len() as u32);
-            self.spots.push(Spot { parent, depth, optional: false, cost: 0 });
+            self.spots.push(Spot { parent, depth, optional: false, cost: 0, around });
         }
         for &r in &func.results {
             self.place[r.index()] = BODY;
         }
         for &r in &func.effects {
             self.place[r.index()] = self.region_spots[func.node(r).region as usize];
+        }
+        for carried in &func.carried {
+            self.place[carried.phi.index()] = self.region_spots[func.node(carried.phi).region as usize];
         }
         for i in (0..func.nodes.len()).rev() {
             if self.uses[i] > 0 {
@@ -202,24 +263,46 @@ impl Schedule {
             Op::Select if self.spots[here as usize].depth < DEEPEST && node.b != node.c => {
                 let first = self.spots.len() as u32;
                 let depth = self.spots[here as usize].depth + 1;
-                let spot = Spot { parent: here, depth, optional: true, cost: 0 };
+                let around = self.spots[here as usize].around;
+                let spot = Spot { parent: here, depth, optional: true, cost: 0, around };
                 self.spots.extend([spot, spot]);
                 self.arms[r.index()] = first;
-                self.want(Ref(node.a), here);
-                self.want(Ref(node.b), first);
-                self.want(Ref(node.c), first + 1);
+                self.want(func, Ref(node.a), here);
+                self.want(func, Ref(node.b), first);
+                self.want(func, Ref(node.c), first + 1);
             }
             Op::Join => {
                 let branch = func.node(Ref(node.a));
                 let (then, other) = (self.region_spots[branch.b as usize], self.region_spots[branch.c as usize]);
-                self.want(Ref(node.b), then);
-                self.want(Ref(node.c), other);
+                self.want(func, Ref(node.b), then);
+                self.want(func, Ref(node.c), other);
             }
-            _ => func.for_operands(node, |operand| self.want(operand, here)),
+            Op::Loop => {
+                let this = &func.loops[node.a as usize];
+                let (test, body) = (self.region_spots[this.test as usize], self.region_spots[this.body as usize]);
+                self.want(func, func.regions[this.body as usize].condition, test);
+                for carried in &func.carried[this.carried()] {
+                    self.want(func, carried.init, here);
+                    self.want(func, carried.next, body);
+                }
+            }
+            _ => func.for_operands(node, |operand| self.want(func, operand, here)),
         }
     }
 
-    fn want(&mut self, r: Ref, spot: u32) {
+    fn want(&mut self, func: &Func, r: Ref, mut spot: u32) {
+        let node = func.node(r);
+        if node.op == Op::Phi {
+            return;
+        }
+        if !func.loops.is_empty() {
+            // Out of the loops that the value does not live in.
+            let home = self.spots[self.region_spots[node.region as usize] as usize].around;
+            while self.spots[spot as usize].around != home && self.spots[spot as usize].around != 0 {
+                let inner = self.spots[spot as usize].around as usize - 1;
+                spot = self.spots[self.region_spots[func.loops[inner].test as usize] as usize].parent;
+            }
+        }
         let old = self.place[r.index()];
         if old == NOWHERE {
             self.place[r.index()] = spot;
@@ -273,5 +356,67 @@ impl Schedule {
                 *arm = 0;
             }
         }
+    }
+
+    /// Says of each loop where it stands and what it needs from outside, and of each value how deep it is used.
+    fn plan_loops(&mut self, func: &Func, is_call: impl Fn(&Node) -> bool) {
+        for this in &func.loops {
+            let (test, body) = (self.region_spots[this.test as usize], self.region_spots[this.body as usize]);
+            let outer = self.spots[self.spots[test as usize].parent as usize].around;
+            let depth = if outer == 0 { 1 } else { self.loops[outer as usize - 1].depth.saturating_add(1) };
+            self.loops.push(LoopPlan { test, body, depth, calls: false, needed: (0, 0) });
+        }
+        self.rank.resize(func.nodes.len(), 0);
+        for (i, node) in func.nodes.iter().enumerate() {
+            if self.uses[i] == 0 && !node.op.is(PINNED) {
+                continue;
+            }
+            let here = self.spots[self.place[i] as usize].around;
+            if is_call(node) {
+                let mut at = here;
+                while at != 0 && !self.loops[at as usize - 1].calls {
+                    self.loops[at as usize - 1].calls = true;
+                    at = self.loop_around(at);
+                }
+            }
+            if node.op != Op::Loop {
+                func.for_operands(node, |operand| self.note_use(operand, here));
+                continue;
+            }
+            let this = &func.loops[node.a as usize];
+            self.note_use(func.regions[this.body as usize].condition, node.a + 1);
+            for carried in &func.carried[this.carried()] {
+                self.note_use(carried.init, here);
+                self.note_use(carried.next, node.a + 1);
+            }
+        }
+        self.needed.sort_unstable_by_key(|n| (n.in_loop, n.value));
+        self.needed.dedup_by(|later, first| {
+            let same = (later.in_loop, later.value) == (first.in_loop, first.value);
+            first.uses += if same { later.uses } else { 0 };
+            same
+        });
+        for (i, needed) in (0..).zip(&self.needed) {
+            let plan = &mut self.loops[needed.in_loop as usize];
+            plan.needed = if plan.needed.1 == 0 { (i, i + 1) } else { (plan.needed.0, i + 1) };
+        }
+    }
+
+    /// A value is used within a loop (by number plus 1): all loops from there outwards that it stands outside of need it.
+    fn note_use(&mut self, value: Ref, user: u32) {
+        let home = self.spots[self.place[value.index()] as usize].around;
+        let depth = if user == 0 { 0 } else { self.loops[user as usize - 1].depth };
+        self.rank[value.index()] = self.rank[value.index()].max(depth);
+        let mut at = user;
+        while at != home && at != 0 {
+            self.needed.push(Needed { in_loop: at - 1, value, uses: 1 });
+            at = self.loop_around(at);
+        }
+    }
+
+    /// The loop around a loop, both by number plus 1.
+    fn loop_around(&self, number: u32) -> u32 {
+        let test = self.loops[number as usize - 1].test;
+        self.spots[self.spots[test as usize].parent as usize].around
     }
 }

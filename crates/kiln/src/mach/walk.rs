@@ -6,7 +6,8 @@
 //! and inputs in memory are not stored at all. What is emitted is machine instructions as data, last one first.
 //!
 //! A choice that became a branch is walked arm by arm from the same state; the states in which the two arms start are
-//! then made equal by moves at the head of the first arm.
+//! then made equal by moves at the head of the first arm (`branch`). A loop is walked body first, then test, and what must
+//! be where when an iteration begins is decided before (`loops`).
 //!
 //! The instruction set comes in through [`Target`]. Rules for it: allocate all operands of a node *before* emitting
 //! anything (a reload may be emitted by any allocation, and nothing may stand between a compare and its jump); flags
@@ -15,6 +16,8 @@
 #![forbid(unsafe_code)]
 
 use super::buffer::Pool;
+use super::loops::LoopFrame;
+pub(crate) use super::notes::Note;
 use super::schedule::{BODY, Schedule};
 use super::{Inst, Label, MInst, Mem, Reg, RegClass};
 use crate::ir::{Func, Node, Ref};
@@ -55,8 +58,12 @@ pub(crate) trait Target {
     fn lower(&self, walk: &mut Walk, func: &Func, r: Ref, node: Node);
     /// Emits: go to `label` unless `condition` holds.
     fn branch_unless(&self, walk: &mut Walk, func: &Func, condition: Ref, label: Label);
+    /// Emits: go to `label` if `condition` holds.
+    fn branch_if(&self, walk: &mut Walk, func: &Func, condition: Ref, label: Label);
     /// A jump.
     fn jump(&self, label: Label) -> MInst;
+    /// Registers that keep their values over calls, by class.
+    fn kept_by_calls(&self) -> [u32; 2];
 }
 
 /// Machine code as data: `body` last instruction first, then `end` first instruction first.
@@ -101,30 +108,6 @@ impl Default for Chaos {
     }
 }
 
-/// What the symbolic checker must know of one node's instructions; see `mach::check`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Note {
-    /// What is noted next belongs to this node, whose instructions start at `at` in `body` (and so end there, forward).
-    Node { r: Ref, at: u32 },
-    /// The node reads `value` in this register.
-    Use { value: Ref, reg: Reg },
-    /// The node reads `value` in this slot.
-    UseSlot { value: Ref, slot: u32 },
-    /// The node leaves itself in this register.
-    Def { reg: Reg, at: u32 },
-    /// One instruction that puts `value` into `reg` from wherever it was.
-    Move { value: Ref, reg: Reg, at: u32 },
-    /// One instruction that stores `value` from `reg` to `slot`.
-    Store { value: Ref, reg: Reg, slot: u32, at: u32 },
-    /// At the end of an arm: what is `from` in `reg` is called `to` from here on.
-    Rename { from: Ref, to: Ref, reg: Reg, at: u32 },
-    /// What is noted next are moves between nodes.
-    Moves { at: u32 },
-    /// The first arm of a branch ends here. If the second one has no instructions, the jump past the first goes to a
-    /// label behind it, and there happens what has been noted from the note with this number on.
-    Arm { at: u32, joined: Option<(Label, u32)> },
-}
-
 pub(super) const NONE: u32 = u32::MAX;
 pub(super) const NO_REG: u8 = 0xff;
 /// Register indexes: general-purpose from 0, vector from 32.
@@ -135,6 +118,12 @@ pub(super) const REGS: usize = 64;
 pub(super) struct Owners {
     pub(super) owner: [u32; REGS],
     pub(super) free: [u32; 2],
+}
+
+/// Something that has been begun, seen from behind, and not been finished.
+pub(super) enum Open {
+    Branch(Frame),
+    Loop(LoopFrame),
 }
 
 pub(super) struct Frame {
@@ -180,29 +169,37 @@ pub(crate) struct Walk {
     /// Words of stack in use: first the outgoing arguments, then the slots.
     pub(crate) stack_words: u32,
     /// Inputs lie in memory behind the first hidden value.
-    params_in_memory: bool,
+    pub(super) params_in_memory: bool,
     /// May reloads address inputs through the register that the hidden pointer to them is in?
     pub(super) args_in_place: bool,
+    /// The register in which each value is carried by a loop, if the function has loops: the best place for it.
+    pub(super) home: Vec<u8>,
+    /// The registers that are homes in the loop at hand, which others had better leave alone.
+    pub(super) homes: [u32; 2],
     ready: Vec<u32>,
     next: Vec<u32>,
     pub(super) spot: u32,
-    pub(super) frames: Vec<Frame>,
+    pub(super) frames: Vec<Open>,
     pub(super) joins: Vec<JoinValue>,
     /// Joins met, with the `If` that defines them.
     pub(super) waiting: Vec<(Ref, Ref)>,
-    allocatable: [u32; 2],
-    preferred: [u32; 2],
-    chaos: Chaos,
-    random: u64,
+    /// The frame has been made: no further register may be used.
+    pub(crate) framed: bool,
+    pub(super) allocatable: [u32; 2],
+    pub(super) preferred: [u32; 2],
+    pub(super) chaos: Chaos,
+    pub(super) random: u64,
     /// Reloads for the path that a conditional jump takes; see [`Walk::divert`].
-    pad: Vec<MInst>,
-    diverting: bool,
+    pub(super) pad: Vec<MInst>,
+    pub(super) diverting: bool,
     pub(super) current: u32,
     /// Pending moves: value, to, from.
     pub(super) moves: Vec<(Ref, Reg, Reg)>,
     pub(super) loads: Vec<(Ref, Reg, MInst)>,
     pub(super) forward: Vec<(Option<(Ref, Reg)>, MInst)>,
     pub(super) pushed: Vec<Ref>,
+    /// The values that a loop wants in registers, and how often it mentions them.
+    pub(super) wanted: Vec<(Ref, u32)>,
     /// The register in which each input arrives, for a function that is entered natively.
     pub(crate) arrivals: Vec<Reg>,
     /// Inputs met that come in registers or on the stack.
@@ -251,12 +248,15 @@ impl Default for Walk {
             stack_words: 0,
             params_in_memory: false,
             args_in_place: true,
+            home: Vec::new(),
+            homes: [0; 2],
             ready: Vec::new(),
             next: Vec::new(),
             spot: BODY,
             frames: Vec::new(),
             joins: Vec::new(),
             waiting: Vec::new(),
+            framed: false,
             allocatable: [0; 2],
             preferred: [0; 2],
             chaos: Chaos::default(),
@@ -268,6 +268,7 @@ impl Default for Walk {
             loads: Vec::new(),
             forward: Vec::new(),
             pushed: Vec::new(),
+            wanted: Vec::new(),
             arrivals: Vec::new(),
             params_met: Vec::new(),
             context_slot: None,
@@ -290,20 +291,24 @@ pub(super) fn reg_at(class: usize, number: u32) -> Reg {
 }
 
 #[inline]
-fn split(reg: Reg) -> (usize, u32) {
+pub(super) fn split(reg: Reg) -> (usize, u32) {
     (usize::from(reg.class() == RegClass::Vec), u32::from(reg.number()))
 }
 
 impl Walk {
     /// Starts on a function: forgets the last one, orders the nodes of this one.
-    pub(crate) fn begin(&mut self, func: &Func, entry: &Entry, chaos: Chaos) {
+    /// `is_call` says which nodes become calls.
+    pub(crate) fn begin(&mut self, func: &Func, entry: &Entry, chaos: Chaos, is_call: impl Fn(&Node) -> bool) {
         self.code.clear();
-        self.schedule.prepare(func);
+        self.schedule.prepare(func, is_call);
         let values = func.nodes.len() + 3;
         self.loc.clear();
         self.loc.resize(values, NO_REG);
         self.slot.clear();
         self.slot.resize(values, NONE);
+        self.home.clear();
+        self.home.resize(if func.loops.is_empty() { 0 } else { values }, NO_REG);
+        self.homes = [0; 2];
         self.next.clear();
         self.next.resize(func.nodes.len(), NONE);
         self.ready.clear();
@@ -329,6 +334,7 @@ impl Walk {
         self.arrivals.clear();
         self.context_slot = None;
         self.exit_label = None;
+        self.framed = false;
     }
 
     /// Walks until everything that is wanted has been emitted. Results must have been placed (and released) before.
@@ -341,10 +347,12 @@ impl Walk {
             if head != NONE {
                 self.ready[self.spot as usize] = self.next[head as usize];
                 self.take(target, func, Ref(head));
-            } else if self.frames.is_empty() {
-                break;
             } else {
-                self.finish_arm(target, func);
+                match self.frames.last() {
+                    Some(Open::Branch(_)) => self.finish_arm(target, func),
+                    Some(Open::Loop(_)) => self.finish_part(target, func),
+                    None => break,
+                }
             }
         }
     }
@@ -354,14 +362,7 @@ impl Walk {
     pub(super) fn note(&mut self, mut note: Note) {
         if self.recording {
             let here = self.code.body.len() as u32;
-            if let Note::Node { at, .. }
-            | Note::Def { at, .. }
-            | Note::Move { at, .. }
-            | Note::Store { at, .. }
-            | Note::Rename { at, .. }
-            | Note::Moves { at }
-            | Note::Arm { at, .. } = &mut note
-            {
+            if let Some(at) = note.at_mut() {
                 *at = here;
             }
             self.notes.push(note);
@@ -441,7 +442,7 @@ impl Walk {
         Some(self.slot[r.index()]).filter(|&s| s != NONE)
     }
 
-    fn ty(&self, func: &Func, r: Ref) -> Type {
+    pub(super) fn ty(&self, func: &Func, r: Ref) -> Type {
         func.nodes.get(r.index()).map_or(Type::I64, |n| n.ty)
     }
 
@@ -456,7 +457,7 @@ impl Walk {
             reg
         } else {
             let class = class_of(self.ty(func, r));
-            let near = self.arrival(func, r).filter(|&reg| self.is_free(reg)).unwrap_or(near);
+            let near = self.arrival(func, r).or(self.home_of(r)).filter(|&reg| self.is_free(reg)).unwrap_or(near);
             let reg = self.pick(target, func, class, near);
             self.assign(r, reg);
             reg
@@ -473,6 +474,11 @@ impl Walk {
         }
         let node = func.nodes.get(r.index()).filter(|node| node.op == Op::Param)?;
         self.arrivals.get(node.a as usize).copied().filter(|reg| reg.is_some())
+    }
+
+    /// The register in which a loop carries the value.
+    fn home_of(&self, r: Ref) -> Option<Reg> {
+        self.home.get(r.index()).filter(|&&reg| reg != NO_REG).map(|&reg| reg_from(reg))
     }
 
     /// Gives a value that has no register this free one.
@@ -528,121 +534,6 @@ impl Walk {
         reg
     }
 
-    /// A free register of the class, made free if need be.
-    fn pick<T: Target>(&mut self, target: &T, func: &Func, class: usize, near: Reg) -> Reg {
-        let free = self.owners.free[class] & !self.locked[class];
-        if self.chaos.seed != 0 {
-            if let Some(reg) = self.pick_at_random(target, func, class, free) {
-                return reg;
-            }
-        } else if near.is_some() && self.is_free(near) {
-            self.used[class] |= 1 << near.number();
-            return near;
-        }
-        let first = free & self.preferred[class];
-        let free = if first != 0 { first } else { free };
-        if free != 0 {
-            self.used[class] |= 1 << free.trailing_zeros();
-            return reg_at(class, free.trailing_zeros());
-        }
-        let reg = self.victim(func, class);
-        self.evict(target, func, reg);
-        reg
-    }
-
-    fn pick_at_random<T: Target>(&mut self, target: &T, func: &Func, class: usize, free: u32) -> Option<Reg> {
-        self.random = self.random.wrapping_mul(0x5851_f42d_4c95_7f2d).wrapping_add(0x1405_7b7e_f767_814f);
-        let mut choices = if self.random >> 60 == 0 { self.allocatable[class] & !self.locked[class] } else { free };
-        if choices == 0 {
-            return None;
-        }
-        for _ in 0..(self.random >> 33) % u64::from(choices.count_ones()) {
-            choices &= choices - 1;
-        }
-        let reg = reg_at(class, choices.trailing_zeros());
-        if !self.is_free(reg) {
-            self.evict(target, func, reg);
-        }
-        self.used[class] |= 1 << reg.number();
-        Some(reg)
-    }
-
-    /// The register whose value is cheapest to bring back: one that needs no store, else the oldest value.
-    fn victim(&self, func: &Func, class: usize) -> Reg {
-        let mut candidates = self.allocatable[class] & !self.locked[class];
-        debug_assert!(candidates != 0, "a node needs more registers than there are");
-        let (mut best, mut best_key) = (Reg::NONE, (true, NONE));
-        while candidates != 0 {
-            let reg = reg_at(class, candidates.trailing_zeros());
-            candidates &= candidates - 1;
-            let owner = self.owners.owner[reg.index()];
-            let stored = func
-                .nodes
-                .get(owner as usize)
-                .is_none_or(|n| n.op != Op::Const && !(n.op == Op::Param && self.params_in_memory));
-            if (stored, owner) < best_key || !best.is_some() {
-                (best, best_key) = (reg, (stored, owner));
-            }
-        }
-        best
-    }
-
-    /// Takes the register from its value; what runs later finds the value there again.
-    pub(crate) fn evict<T: Target>(&mut self, target: &T, func: &Func, reg: Reg) {
-        let r = Ref(self.owners.owner[reg.index()]);
-        debug_assert!(r != Ref::NONE);
-        let reload = self.reload(target, func, r, reg);
-        self.unassign(r);
-        if self.diverting {
-            self.pad.push(reload);
-        }
-        self.note(Note::Move { value: r, reg, at: 0 });
-        self.emit(reload);
-    }
-
-    /// Takes the register from its value, if it has one, keeping the value in another register if one is free
-    /// that is not in `clobbered`.
-    pub(crate) fn vacate<T: Target>(&mut self, target: &T, func: &Func, reg: Reg, clobbered: [u32; 2]) {
-        let owner = Ref(self.owners.owner[reg.index()]);
-        let (class, _) = split(reg);
-        if owner != Ref::NONE {
-            let free = self.owners.free[class] & !self.locked[class] & !clobbered[class];
-            let worthwhile = func.nodes.get(owner.index()).is_none_or(|n| n.op != Op::Const);
-            if free != 0 && worthwhile && self.slot[owner.index()] == NONE {
-                let other = reg_at(class, free.trailing_zeros());
-                self.unassign(owner);
-                self.assign(owner, other);
-                let copy = target.copy(reg, other);
-                self.note(Note::Move { value: owner, reg, at: 0 });
-                self.emit(copy);
-            } else {
-                self.evict(target, func, reg);
-            }
-        }
-        self.used[class] |= 1 << reg.number();
-        self.lock(reg);
-    }
-
-    /// Makes every register in the mask free, keeping values in registers outside `clobbered` where there are any.
-    pub(crate) fn vacate_all<T: Target>(
-        &mut self,
-        target: &T,
-        func: &Func,
-        class: usize,
-        mask: u32,
-        clobbered: [u32; 2],
-    ) {
-        let mut taken = mask & !self.owners.free[class];
-        while taken != 0 {
-            let reg = reg_at(class, taken.trailing_zeros());
-            taken &= taken - 1;
-            if !self.is_unowned(reg) {
-                self.vacate(target, func, reg, clobbered);
-            }
-        }
-        self.used[class] |= mask;
-    }
-
     /// Gives back all reservations.
     pub(crate) fn unlock_all(&mut self) {
         self.locked = [0; 2];
@@ -695,7 +586,7 @@ impl Walk {
         target.load(reg, self.ty(func, r), stack::<T>(slot))
     }
 
-    fn slot_for(&mut self, r: Ref) -> u32 {
+    pub(super) fn slot_for(&mut self, r: Ref) -> u32 {
         if self.slot[r.index()] == NONE {
             self.slot[r.index()] = self.stack_words;
             self.stack_words += 1;
@@ -801,11 +692,14 @@ impl Walk {
                     self.emit(load);
                 }
             }
-            Op::Join => {
+            Op::Join | Op::Exit => {
                 self.waiting.push((Ref(node.a), r));
                 self.release(Ref(node.a));
                 return;
             }
+            // The loop gives it its register.
+            Op::Phi => return,
+            Op::Loop => return self.start_loop(target, func, r, node.a),
             Op::If => return self.start_if(target, func, r, &node),
             Op::Select => {
                 if let Some(spots) = self.schedule.arms(r) {
@@ -833,6 +727,6 @@ pub(super) fn stack<T: Target>(word: u32) -> Address {
     Address { mode: 1, base: T::STACK, disp: 8 * word as i32 }
 }
 
-fn bind(label: Label) -> MInst {
+pub(super) fn bind(label: Label) -> MInst {
     MInst { imm: label.0 as i32, ..MInst::new(Inst::BIND) }
 }

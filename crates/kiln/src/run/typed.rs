@@ -173,7 +173,10 @@ macro_rules! signatures {
             #[allow(clippy::too_many_arguments, reason = "as many as the formula has inputs")]
             pub fn call(&self, $($name: $arg),*) -> R {
                 if R::FALLIBLE {
-                    return R::from_word(self.function.run(&[$($name.to_word()),*]));
+                    // It has one result: the signature was compared when it was compiled.
+                    let mut out = [0];
+                    let status = self.function.run(&[$($name.to_word()),*], &mut out);
+                    return R::from_word(status.map(|()| out[0]));
                 }
                 // SAFETY: pointers to functions and data have one representation on every system that code is made for.
                 let code = unsafe {

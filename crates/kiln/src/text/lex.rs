@@ -144,11 +144,36 @@ pub(crate) fn lex(
     open: &mut Vec<u32>,
     sink: &mut Sink,
 ) {
+    lex_behind(source, source.len(), symbols, tokens, literals, open, sink);
+}
+
+/// The same for a formula, the first `formula` bytes of `source`, with definitions behind it: their tokens come first.
+/// Gives the number of the formula's first token.
+pub(crate) fn lex_behind(
+    source: &str,
+    formula: usize,
+    symbols: &mut Symbols,
+    tokens: &mut Vec<Token>,
+    literals: &mut Vec<Literal>,
+    open: &mut Vec<u32>,
+    sink: &mut Sink,
+) -> usize {
     tokens.clear();
     literals.clear();
-    open.clear();
-    let at = if source.starts_with('\u{feff}') { 3 } else { 0 };
-    Lexer { source, bytes: source.as_bytes(), at, symbols, tokens, literals, open, braces: 0, sink }.run();
+    let mut part = |at: usize, end: usize, tokens: &mut Vec<Token>| {
+        open.clear();
+        let at = if source[at..].starts_with('\u{feff}') { at + 3 } else { at };
+        Lexer { source, bytes: &source.as_bytes()[..end], at, symbols, tokens, literals, open, braces: 0, sink }.run();
+    };
+    if formula < source.len() {
+        part(formula, source.len(), tokens);
+        if let Some(end) = tokens.last_mut() {
+            end.kind = Tok::Newline;
+        }
+    }
+    let first = tokens.len();
+    part(0, formula, tokens);
+    first
 }
 
 impl Lexer<'_> {

@@ -55,12 +55,24 @@ pub(crate) struct Sink {
     /// Errors among all that came, kept or not.
     errors: usize,
     all: usize,
+    /// The same may have been said already: about a function's body, which is checked for several types.
+    again: bool,
+    /// The call from which the types come about which something is said.
+    call: Option<Span>,
 }
 
 impl Sink {
     /// Adds one.
     #[cold]
-    pub(crate) fn push(&mut self, diagnostic: Diagnostic) {
+    pub(crate) fn push(&mut self, mut diagnostic: Diagnostic) {
+        if self.again {
+            if self.list.iter().any(|d| d.code == diagnostic.code && d.span == diagnostic.span) {
+                return;
+            }
+            if let Some(call) = self.call {
+                diagnostic = diagnostic.label(call, "as it is called here");
+            }
+        }
         self.errors += usize::from(diagnostic.is_error());
         self.all += 1;
         if self.list.len() < DIAGNOSTICS {
@@ -71,6 +83,11 @@ impl Sink {
     /// Will the next one only be counted?
     pub(crate) fn is_full(&self) -> bool {
         self.list.len() >= DIAGNOSTICS
+    }
+
+    /// What follows is about a body that was perhaps checked before (with the types of `call`), or no longer.
+    pub(crate) fn set_again(&mut self, again: bool, call: Option<Span>) {
+        (self.again, self.call) = (again, call);
     }
 
     /// Counts an error that would not be kept.
@@ -135,13 +152,29 @@ impl FrontEnd {
         }
     }
 
-    /// Reads `source` into `self.ast`; what is wrong with it is in `self.sink`.
+    /// Reads a formula into `self.ast`; what is wrong with it is in `self.sink`.
     pub(crate) fn parse(&mut self, source: &str, limits: Limits) {
+        self.parse_behind(source, source.len(), limits);
+    }
+
+    /// The same for a formula, the first `formula` bytes of `source`, with definitions behind it, which are read first.
+    pub(crate) fn parse_behind(&mut self, source: &str, formula: usize, limits: Limits) {
         self.symbols.reset();
         self.ast.clear();
-        let source = self.accept(source, limits);
-        lex::lex(source, &mut self.symbols, &mut self.tokens, &mut self.ast.literals, &mut self.open, &mut self.sink);
-        self.parser(source, limits).run();
+        let (source, formula) = self.accept(source, formula, limits);
+        let FrontEnd { symbols, ast, sink, tokens, open, .. } = self;
+        let first = lex::lex_behind(source, formula, symbols, tokens, &mut ast.literals, open, sink);
+        self.parser(source, limits).run(first);
+    }
+
+    /// Reads a text that is to consist of definitions.
+    pub(crate) fn parse_definitions(&mut self, source: &str, limits: Limits) {
+        self.symbols.reset();
+        self.ast.clear();
+        let (source, _) = self.accept(source, source.len(), limits);
+        let FrontEnd { symbols, ast, sink, tokens, open, .. } = self;
+        lex::lex(source, symbols, tokens, &mut ast.literals, open, sink);
+        self.parser(source, limits).run_definitions();
     }
 
     /// The tree as S-expressions.
@@ -155,20 +188,20 @@ impl FrontEnd {
     }
 
     fn parser<'a>(&'a mut self, source: &'a str, limits: Limits) -> parse::Parser<'a> {
-        let FrontEnd { symbols, ast, sink, tokens, frames, .. } = self;
-        parse::Parser { source, tokens, symbols, ast, frames, sink, limits, at: 0, blocks: 0 }
+        let FrontEnd { symbols, ast, sink, tokens, frames, open, .. } = self;
+        parse::Parser::new(source, tokens, symbols, ast, frames, open, sink, limits)
     }
 
-    /// The source if it is not too long, otherwise an error and nothing.
-    fn accept<'a>(&mut self, source: &'a str, limits: Limits) -> &'a str {
+    /// The source if its formula is not too long, otherwise an error and nothing; and where its formula ends.
+    fn accept<'a>(&mut self, source: &'a str, formula: usize, limits: Limits) -> (&'a str, usize) {
         // Offsets are 32 bits wide.
         let limit = limits.source_bytes.min(u32::MAX / 2);
-        if source.len() <= limit as usize {
-            return source;
+        if formula <= limit as usize && source.len() <= u32::MAX as usize {
+            return (source, formula);
         }
-        let message = format!("the formula has {} bytes, and the limit is {limit}", source.len());
+        let message = format!("the formula has {formula} bytes, and the limit is {limit}");
         self.sink.push(Diagnostic::error("limit/source", Span::default(), message).help("limits are options"));
-        "0"
+        ("0", 1)
     }
 }
 

@@ -10,7 +10,7 @@
 use super::insts::*;
 use super::lower::{ADD, SUB, X64, alu_imm};
 use super::regs::{R8, R9, RAX, RCX, RDI, RDX, RSI, RSP};
-use crate::ir::{Func, Ref};
+use crate::ir::{Func, Node, Ref};
 #[cfg(any(test, debug_assertions))]
 use crate::mach::check::Contract;
 use crate::mach::walk::{Address, Chaos, Entry, Hidden, Target, Walk};
@@ -109,7 +109,8 @@ pub(crate) fn compile(
         preferred: [CALL_CLOBBERS[0], 0xffff],
         argument_words,
     };
-    walk.begin(func, &entry, chaos);
+    let is_call = |node: &Node| matches!(node.op, Op::Call | Op::CallPinned) || target.is_called(func, node);
+    walk.begin(func, &entry, chaos, is_call);
     let fallible = func.is_fallible();
     if fallible {
         walk.context_slot = Some(walk.stack_words);
@@ -135,6 +136,7 @@ pub(crate) fn compile(
     if walk.stack_words > LARGEST_FRAME {
         return Err(FrameTooLarge);
     }
+    walk.framed = true;
     let frame = Frame::new(walk, abi, argument_words > 0);
     receive(walk, target, func, convention, &frame);
     frame.prologue(walk, target);

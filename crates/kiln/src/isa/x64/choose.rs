@@ -27,7 +27,9 @@ const A: Cc = Cc(7);
 const P: Cc = Cc(10);
 const NP: Cc = Cc(11);
 const L: Cc = Cc(12);
+const GE: Cc = Cc(13);
 const LE: Cc = Cc(14);
+const G: Cc = Cc(15);
 
 const JUMPS: [Inst; 16] = [JO, JNO, JB, JAE, JE, JNE, JBE, JA, JS, JNS, JP, JNP, JL, JGE, JLE, JG];
 const SETS: [Inst; 16] = [
@@ -85,6 +87,20 @@ impl Test {
     }
 }
 
+/// A planned condition for a jump: one test, or two of which both must hold or either.
+#[derive(Clone, Copy)]
+pub(super) struct Condition {
+    first: Test,
+    second: Option<Test>,
+    both: bool,
+}
+
+impl Condition {
+    pub(super) fn inverted(self) -> Condition {
+        Condition { first: self.first.inverted(), second: self.second.map(Test::inverted), both: !self.both }
+    }
+}
+
 /// A planned mask of all ones or all zeros in a vector register.
 enum Mask {
     /// By comparing floats.
@@ -113,6 +129,40 @@ impl X64 {
         Test { set: op(TEST_RM32_R32, [reg, reg, Reg::NONE]), flags: Flags::One(NE) }
     }
 
+    /// Plans the condition `r` for a jump: `and` and `or` become two jumps.
+    pub(super) fn plan_condition(&self, walk: &mut Walk, func: &Func, r: Ref) -> Condition {
+        let node = func.node(r);
+        if Self::fuses(walk, r) {
+            match node.op {
+                Op::Not => return self.plan_condition(walk, func, Ref(node.a)).inverted(),
+                Op::And | Op::Or => {
+                    let first = self.plan_test(walk, func, Ref(node.a));
+                    let second = Some(self.plan_test(walk, func, Ref(node.b)));
+                    return Condition { first, second, both: node.op == Op::And };
+                }
+                _ => {}
+            }
+        }
+        Condition { first: self.plan_test(walk, func, r), second: None, both: false }
+    }
+
+    /// Emits what goes to `label` if the condition holds.
+    pub(super) fn emit_jump(&self, walk: &mut Walk, condition: &Condition, label: Label) {
+        let Condition { first, second, both } = condition;
+        let mut over = label;
+        if let Some(second) = second {
+            if *both {
+                over = walk.label();
+                walk.bind(over);
+            }
+            self.jump_if(walk, second, label);
+            self.emit_test(walk, second);
+        }
+        let skip = second.is_some() && *both;
+        self.jump_if(walk, &if skip { first.inverted() } else { *first }, over);
+        self.emit_test(walk, first);
+    }
+
     fn plan_compare(&self, walk: &mut Walk, func: &Func, node: &Node) -> Test {
         let (a, b) = (Ref(node.a), Ref(node.b));
         let ty = func.ty(a);
@@ -128,13 +178,30 @@ impl X64 {
             let second = walk.use_rm(self, func, second);
             return Test { set: op2(inst, first, second), flags };
         }
-        let cc = match node.op {
-            Op::Lt => L,
-            Op::Le => LE,
-            Op::Eq => E,
+        // A constant is compared on the right.
+        let swap = immediate(func, a).is_some() && immediate(func, b).is_none();
+        let (a, b) = if swap { (b, a) } else { (a, b) };
+        let cc = match (node.op, swap) {
+            (Op::Lt, false) => L,
+            (Op::Le, false) => LE,
+            (Op::Lt, true) => G,
+            (Op::Le, true) => GE,
+            (Op::Eq, _) => E,
             _ => NE,
         };
         let w = wide(ty);
+        let masked = func.node(a);
+        if masked.op == Op::And && immediate(func, b) == Some(0) && matches!(cc, E | NE) && Self::fuses(walk, a) {
+            if let Some(imm) = immediate(func, Ref(masked.b)) {
+                let first = walk.use_reg(self, func, Ref(masked.a));
+                // A mask that is not negative leaves nothing of the upper half.
+                let w = if imm >= 0 { 0 } else { w };
+                return Test {
+                    set: with_imm(op1([TEST_RM32_IMM32, TEST_RM64_IMM32][w], first), imm),
+                    flags: Flags::One(cc),
+                };
+            }
+        }
         let first = walk.use_reg(self, func, a);
         let set = match immediate(func, b) {
             Some(0) => op([TEST_RM32_R32, TEST_RM64_R64][w], [first, first, Reg::NONE]),
@@ -303,7 +370,7 @@ impl X64 {
         let to = walk.def(self, func, r);
         let bring = self.bring(walk, func, to, Ref(node.a));
         let other = if node.a == node.b { to } else { walk.use_reg(self, func, Ref(node.b)) };
-        let better = if node.op == Op::Min { L } else { Cc(15) };
+        let better = if node.op == Op::Min { L } else { G };
         walk.emit_all(&[op(CMP.rm[w], [other, to, Reg::NONE]), op(MOVES[better.0][w], [to, other, Reg::NONE])]);
         self.emit_bring(walk, bring);
     }

@@ -532,6 +532,14 @@ impl X64 {
         label
     }
 
+    /// Goes to `label` if the condition is `wanted`.
+    fn branch(&self, walk: &mut Walk, func: &Func, condition: Ref, label: Label, wanted: bool) {
+        walk.divert();
+        let plan = self.plan_condition(walk, func, condition);
+        let label = walk.diverted(self, label);
+        self.emit_jump(walk, &if wanted { plan } else { plan.inverted() }, label);
+    }
+
     fn trap(&self, walk: &mut Walk, func: &Func, r: Ref, node: &Node) {
         let kind = TrapKind::from_code(node.b).unwrap_or(TrapKind::Overflow);
         let test = self.plan_test(walk, func, Ref(node.a));
@@ -614,11 +622,15 @@ impl Target for X64 {
     }
 
     fn branch_unless(&self, walk: &mut Walk, func: &Func, condition: Ref, label: Label) {
-        walk.divert();
-        let test = self.plan_test(walk, func, condition);
-        let label = walk.diverted(self, label);
-        self.jump_if(walk, &test.inverted(), label);
-        self.emit_test(walk, &test);
+        self.branch(walk, func, condition, label, false);
+    }
+
+    fn branch_if(&self, walk: &mut Walk, func: &Func, condition: Ref, label: Label) {
+        self.branch(walk, func, condition, label, true);
+    }
+
+    fn kept_by_calls(&self) -> [u32; 2] {
+        CALL_CLOBBERS.map(|mask| !mask)
     }
 
     #[deny(clippy::wildcard_enum_match_arm)]

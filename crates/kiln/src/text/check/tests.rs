@@ -3,7 +3,7 @@
 use crate::ir::build::{BuildOptions, Builder};
 use crate::ir::eval;
 use crate::isa::x64::features::Level;
-use crate::pipeline::Request;
+use crate::pipeline::{Definitions, Request};
 use crate::run::host::HostFunction;
 use crate::span::Diagnostic;
 use crate::text::tests::{Problem, cases, mismatch, well_formed};
@@ -18,6 +18,7 @@ pub(crate) fn request<'a>() -> Request<'a> {
         known: &[],
         default_type: Type::F64,
         hosts: &[],
+        definitions: Definitions::NONE,
         fast: false,
         checked: false,
         limits: Limits::default(),
