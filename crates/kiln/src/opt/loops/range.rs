@@ -67,7 +67,8 @@ impl Loops {
             Op::Join => Some(hull(of(node.b), of(node.c))),
             Op::And => int(func, Ref(node.b)).filter(|&mask| mask >= 0).map(|mask| (0, mask)),
             Op::FloorMod => int(func, Ref(node.b)).filter(|&by| by > 0).map(|by| (0, by - 1)),
-            Op::Sar => int(func, Ref(node.b)).filter(|by| (0..64).contains(by)).map(|by| {
+            // Counts are taken modulo the width.
+            Op::Sar => int(func, Ref(node.b)).filter(|by| (0..node.ty.bits().into()).contains(by)).map(|by| {
                 let (low, high) = of(node.a);
                 (low >> by, high >> by)
             }),
@@ -85,7 +86,7 @@ impl Loops {
         let this = &func.loops[number];
         let step = int(func, step_of(func, this, at)?)?;
         // What is too much stops in the iteration after the last.
-        let most = self.trips.get(number).and_then(|t| t.at_most).unwrap_or(u64::MAX);
+        let most = self.trips[number].at_most.unwrap_or(u64::MAX);
         let far = step.checked_mul(most.min(self.steps.saturating_add(1)).into())?;
         let (low, high) = self.range_of(func, func.carried[at].init, depth - 1);
         Some((low.checked_add(far.min(0))?, high.checked_add(far.max(0))?))
