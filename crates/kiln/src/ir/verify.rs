@@ -347,6 +347,12 @@ mod tests {
                 f.nodes[last].region = 1;
             }),
         ];
+        for (expected, damage) in damages {
+            let mut func = sample();
+            damage(&mut func);
+            let found = verify(&func).unwrap_err();
+            assert!(found.contains(expected), "expected `{expected}`, found `{found}`");
+        }
         let nested = || {
             let mut b = Builder::default();
             let go = b.param(Type::Bool);
