@@ -41,6 +41,13 @@ impl Loops {
         self.range_of(func, r, DEPTH)
     }
 
+    /// Where a carried value lies that grows evenly, if it does and never wraps.
+    pub(in crate::opt) fn counter_range(&self, func: &Func, phi: Ref) -> Option<Range> {
+        let node = func.node(phi);
+        let all = of_type(node.ty);
+        self.range_of_phi(func, node, DEPTH).filter(|&(low, high)| all.0 <= low && high <= all.1)
+    }
+
     /// Recursion is bounded by `DEPTH`.
     fn range_of(&self, func: &Func, r: Ref, depth: u32) -> Range {
         let node = func.node(r);
