@@ -4,6 +4,10 @@
 //! made of what stands here. An adder gives each option one line that says what it does, and each command examples
 //! that a test could run. Knows nothing of what the commands do.
 
+use crate::eval::{formula_bytes, read_file};
+use crate::library::Libraries;
+use crate::report::Failure;
+use crate::value;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use kiln::{Engine, EngineKind, Error, Formula, Level, Options, Type};
 use std::ffi::OsString;
@@ -64,6 +68,12 @@ pub(crate) struct MachineArgs {
     /// Make integer overflow and integer division by zero errors
     #[arg(long)]
     pub(crate) checked: bool,
+    /// Let all loops of a formula take at most so many steps for one value or row, as in 10_000_000 or 1e9 [default: 1e8]
+    #[arg(long, value_name = "N", value_parser = value::count)]
+    pub(crate) steps: Option<u64>,
+    /// Make the functions and names that this file defines known to formulas; later files may use earlier ones
+    #[arg(long = "lib", value_name = "FILE")]
+    pub(crate) libraries: Vec<PathBuf>,
 }
 
 /// What is said about the inputs of a formula, and how it is compiled.
@@ -77,6 +87,17 @@ pub(crate) struct FormulaArgs {
     pub(crate) params: Option<String>,
     #[command(flatten)]
     pub(crate) machine: MachineArgs,
+}
+
+/// Where a formula is.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct SourceArgs {
+    /// Read the formula from this file (`-`: standard input)
+    #[arg(long, value_name = "FILE", conflicts_with = "formula")]
+    pub(crate) file: Option<PathBuf>,
+    /// The formula; `-` reads it from standard input
+    #[arg(allow_hyphen_values = true, required_unless_present = "file")]
+    pub(crate) formula: Option<OsString>,
 }
 
 #[derive(Args, Debug)]
@@ -109,9 +130,8 @@ pub(crate) struct AsmArgs {
     /// What to print; `raw` writes the bytes themselves
     #[arg(long, value_enum, default_value_t = Emit::Asm, value_name = "WHAT")]
     pub(crate) emit: Emit,
-    /// The formula; `-` reads it from standard input
-    #[arg(allow_hyphen_values = true)]
-    pub(crate) formula: OsString,
+    #[command(flatten)]
+    pub(crate) source: SourceArgs,
 }
 
 #[derive(Args, Debug)]
@@ -119,9 +139,8 @@ pub(crate) struct AsmArgs {
 pub(crate) struct ExplainArgs {
     #[command(flatten)]
     pub(crate) formula_args: FormulaArgs,
-    /// The formula; `-` reads it from standard input
-    #[arg(allow_hyphen_values = true)]
-    pub(crate) formula: OsString,
+    #[command(flatten)]
+    pub(crate) source: SourceArgs,
 }
 
 #[derive(Args, Debug)]
@@ -246,21 +265,40 @@ impl From<EngineName> for EngineKind {
 }
 
 impl MachineArgs {
-    /// The engine for these options.
-    pub(crate) fn build(&self, default_type: Type) -> Result<Engine, Error> {
+    /// The engine for these options, with the definitions of all libraries.
+    pub(crate) fn build(&self, default_type: Type) -> Result<Engine, Failure> {
+        let mut engine = self.engine(default_type)?;
+        Libraries::read(&self.libraries)?.define(&mut engine)?;
+        Ok(engine)
+    }
+
+    /// The engine for these options, without definitions.
+    pub(crate) fn engine(&self, default_type: Type) -> Result<Engine, Error> {
         let mut options = Options::default();
         options.default_type = Some(default_type);
         options.engine = self.engine.map(Into::into);
         options.level = self.level.map(Into::into);
         options.fast = self.fast;
         options.checked = self.checked;
+        options.limits.steps = self.steps.unwrap_or(options.limits.steps);
         Engine::with_options(options)
     }
 }
 
+impl SourceArgs {
+    /// The bytes of the formula.
+    pub(crate) fn read(&self) -> Result<Vec<u8>, Failure> {
+        match (&self.file, &self.formula) {
+            (Some(path), _) => read_file(path),
+            (None, Some(formula)) => formula_bytes(formula),
+            (None, None) => Err(Failure::usage("there is no formula")),
+        }
+    }
+}
+
 impl FormulaArgs {
-    /// The engine for these options.
-    pub(crate) fn build(&self) -> Result<Engine, Error> {
+    /// The engine for these options, with the definitions of all libraries.
+    pub(crate) fn build(&self) -> Result<Engine, Failure> {
         self.machine.build(self.ty.into())
     }
 

@@ -5,15 +5,14 @@
 
 use crate::args::ExplainArgs;
 use crate::asm::{hex, inspect, listing, one_line};
-use crate::eval::formula_bytes;
 use crate::report::{Failure, Ink, Printer};
 use kiln::Inspection;
 use std::io;
 
 /// Runs the command.
 pub(crate) fn explain(args: &ExplainArgs, printer: &Printer, out: &mut dyn io::Write) -> Result<(), Failure> {
-    let formula = formula_bytes(&args.formula)?;
-    let inspection = inspect(&args.formula_args, &formula, printer)?;
+    let formula = args.source.read()?;
+    let inspection = inspect(&args.formula_args.build()?, &args.formula_args, &formula, printer)?;
     write(&inspection, printer, out)
 }
 

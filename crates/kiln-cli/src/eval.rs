@@ -1,13 +1,13 @@
 //! `kiln eval`: a formula and its inputs to a value.
 //!
-//! Owns the meeting of a formula with named input texts, which the JSON requests share. The one idea: inputs are
-//! announced to the compiler by name before it compiles, so that `e=2` makes `e` an input, and their texts are read
-//! afterwards, when every input has its type.
+//! Owns the meeting of a formula with named input texts, which the JSON requests share, and how results are printed. The
+//! one idea: inputs are announced to the compiler by name before it compiles, so that `e=2` makes `e` an input, and their
+//! texts are read afterwards, when every input has its type.
 
 use crate::args::EvalArgs;
 use crate::report::{Failure, Printer, similar};
 use crate::value;
-use kiln::{Engine, Error, Formula, Function, RunError, Type, Value};
+use kiln::{Engine, Error, Formula, Function, Output, RunError, Type, Value};
 use std::ffi::OsStr;
 use std::io::{self, Read as _};
 use std::path::Path;
@@ -52,8 +52,8 @@ pub(crate) fn compile(engine: &Engine, formula: Formula, declared: bool, inputs:
     Ok(function)
 }
 
-/// Runs `function` on the inputs that it names.
-pub(crate) fn call(function: &Function, inputs: &[Input]) -> Result<Value, Wrong> {
+/// Runs `function` on the inputs that it names, and gives all its results.
+pub(crate) fn call(function: &Function, inputs: &[Input]) -> Result<Vec<Value>, Wrong> {
     let read = |param: &kiln::Param| {
         let Some(input) = inputs.iter().find(|input| input.name == param.name) else {
             return Err(missing(&param.name, inputs));
@@ -64,7 +64,27 @@ pub(crate) fn call(function: &Function, inputs: &[Input]) -> Result<Value, Wrong
         })
     };
     let values = function.params().iter().map(read).collect::<Result<Vec<Value>, Wrong>>()?;
-    function.call(&values).map_err(Wrong::Run)
+    function.call_all(&values).map_err(Wrong::Run)
+}
+
+/// Writes results: a value alone, or a line `name = value` for each that has a name.
+pub(crate) fn write_results(
+    outputs: &[Output],
+    values: &[Value],
+    bits: bool,
+    out: &mut dyn io::Write,
+) -> io::Result<()> {
+    for (output, &value) in outputs.iter().zip(values) {
+        if !output.name.is_empty() {
+            write!(out, "{} = ", clean_message(&output.name))?;
+        }
+        if bits {
+            writeln!(out, "{}", value::bits_input(value))?;
+        } else {
+            writeln!(out, "{value}")?;
+        }
+    }
+    Ok(())
 }
 
 fn missing(name: &str, inputs: &[Input]) -> Wrong {
@@ -160,17 +180,23 @@ pub(crate) fn eval(args: &EvalArgs, printer: &Printer, out: &mut dyn io::Write) 
     let function = compile(&engine, declared, args.formula_args.params.is_some(), &inputs)
         .map_err(|wrong| option_or(&formula, wrong.into()))?;
     printer.warnings(None, function.source(), function.warnings());
-    let value = match call(&function, &inputs) {
-        Ok(value) => value,
+    let values = match call(&function, &inputs) {
+        Ok(values) => values,
         Err(Wrong::Run(error)) => return Err(run_failure(&function, &error, None)),
         Err(wrong) => return Err(option_or(&formula, wrong.into())),
     };
-    if args.bits {
-        writeln!(out, "{}", value::bits_input(value))?
-    } else {
-        writeln!(out, "{value}")?
+    Ok(write_results(function.outputs(), &values, args.bits, out)?)
+}
+
+/// What to do about an error of the computation.
+fn advice(error: &RunError) -> Option<String> {
+    match error {
+        RunError::Steps { limit, .. } => {
+            let more = limit.max(&1).ilog10() + 1;
+            Some(format!("if it is meant to take so long, `--steps 1e{more}` allows more"))
+        }
+        _ => None,
     }
-    Ok(())
 }
 
 /// An error of the computation, shown at the part of the formula in which it happened.
@@ -178,6 +204,7 @@ pub(crate) fn run_failure(function: &Function, error: &RunError, origin: Option<
     match error.span() {
         Some(span) => {
             let diagnostic = kiln::Diagnostic::error(error.code(), span, error.to_string());
+            let diagnostic = advice(error).into_iter().fold(diagnostic, kiln::Diagnostic::help);
             let error = Error::Formula { source: function.source().to_owned(), diagnostics: vec![diagnostic] };
             Failure::Formula { origin: origin.map(str::to_owned), error }
         }

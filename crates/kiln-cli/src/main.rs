@@ -11,9 +11,11 @@
 mod args;
 mod asm;
 mod describe;
+mod entry;
 mod eval;
 mod functions;
 mod json;
+mod library;
 mod repl;
 mod report;
 mod run;
