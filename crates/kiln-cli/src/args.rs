@@ -165,7 +165,8 @@ pub(crate) struct ReplArgs {
 pub(crate) struct RunArgs {
     /// The CSV file, with a header line; `-` reads standard input
     pub(crate) file: PathBuf,
-    /// Add a column, or replace one: 'name = formula'; later ones may use earlier ones
+    /// Add a column, or replace one: 'name = formula'; later ones may use earlier ones. A formula with several results
+    /// gives a column for each: '{ a: ..., b: ... }' gives a and b, 'p = { a: ..., b: ... }' gives p.a and p.b
     #[arg(long = "let", short = 'l', value_name = "NAME = FORMULA", allow_hyphen_values = true)]
     pub(crate) lets: Vec<String>,
     /// Keep only rows for which this is true; an empty cell makes it neither true nor false
