@@ -16,15 +16,16 @@ fn main() {
 
 #[cfg(target_arch = "x86_64")]
 mod stages {
-    use kiln::asm::{Assembler, EAX, ECX, EDI, ESI, Function, FunctionPointer, Gpr, Mem, RAX, RCX, RDI};
+    use kiln::asm::{Assembler, EAX, ECX, EDI, EDX, ESI, Function, FunctionPointer, Gpr, Mem, R8, RAX, RCX, RDI};
     use kiln::mem::Draft;
     use kiln::{Engine, Inspection, Options, Type};
 
-    /// A function of no argument, one and two.
+    /// A function of no argument, one, two and three.
     type Nullary = extern "sysv64" fn() -> i32;
     type Unary = extern "sysv64" fn(i32) -> i32;
     type Unary64 = extern "sysv64" fn(i64) -> i64;
     type Binary = extern "sysv64" fn(i32, i32) -> i32;
+    type Ternary = extern "sysv64" fn(i32, i32, i32) -> i32;
 
     /// All stages, in the order in which they build on each other.
     pub(crate) fn run() {
@@ -36,6 +37,8 @@ mod stages {
         folding();
         rules();
         registers();
+        inlining();
+        loops();
     }
 
     fn heading(title: &str) {
@@ -267,5 +270,101 @@ mod stages {
         show("|a: i32, b: i32, c: i32, d: i32| a*b + (c*d - (a + d))");
         println!("  The walk from the result to the inputs meets each value at its last use first, so a register is");
         println!("  taken there and given back at the definition; no value here ever sees the stack.");
+    }
+
+    /// A formula's own functions are called by hand here, and copied into their callers by the compiler.
+    fn inlining() {
+        heading("Inlining: square(x) + square(x + 1)");
+        println!("  Before: the function is called twice.");
+        let mut a = Assembler::new();
+        let square = a.label();
+        a.push_r64(RDI);
+        a.call(square);
+        a.pop_r64(RDI);
+        a.push_r64(RAX);
+        a.lea_r32(EDI, Mem::base(RDI).disp(1));
+        a.call(square);
+        a.pop_r64(RCX);
+        a.add_rm32_r32(EAX, ECX);
+        a.ret();
+        a.bind(square);
+        a.mov_rm32_r32(EAX, EDI);
+        a.imul_r32_rm32(EAX, EDI);
+        a.ret();
+        let code = a.finish().expect("it assembles");
+        explain(
+            &code,
+            &[
+                (&[0x57], "push rdi            x waits"),
+                (&[0xE8, 0x0E, 0, 0, 0], "call square"),
+                (&[0x5F], "pop rdi"),
+                (&[0x50], "push rax            the first square waits"),
+                (&[0x8D, 0x7F, 0x01], "lea edi, [rdi+1]"),
+                (&[0xE8, 0x04, 0, 0, 0], "call square"),
+                (&[0x59], "pop rcx"),
+                (&[0x01, 0xC8], "add eax, ecx"),
+                (&[0xC3], "ret"),
+                (&[0x89, 0xF8], "square: mov eax, edi"),
+                (&[0x0F, 0xAF, 0xC7], "imul eax, edi"),
+                (&[0xC3], "ret"),
+            ],
+        );
+        let function = seal::<Unary>(&code);
+        // SAFETY: the code above is a function of an i32 to an i32; it pops what it pushes and touches eax, ecx and edi.
+        let f = unsafe { function.get() };
+        println!("  f(3) = {}", f(3));
+        println!("  After: its operations are copied to where it is called, and everything above works on the copy.");
+        show("fn square(a) = a*a; square(x) + square(x + 1)");
+        println!("  A copy knows its arguments, so that constants fold through it: square(3) + square(4) is");
+        show("fn square(a) = a*a; square(3) + square(4)");
+    }
+
+    /// A loop as it is written, and what is left of it.
+    fn loops() {
+        heading("Loops: the sum of k*a*b for k from 0 to n");
+        println!("  Before: as it is written.");
+        let mut a = Assembler::new();
+        let (test, end) = (a.label(), a.label());
+        a.xor_rm32_r32(EAX, EAX);
+        a.xor_rm32_r32(ECX, ECX);
+        a.bind(test);
+        a.cmp_rm32_r32(ECX, EDX);
+        a.jge(end);
+        a.mov_rm32_r32(R8, ECX);
+        a.imul_r32_rm32(R8, EDI);
+        a.imul_r32_rm32(R8, ESI);
+        a.add_rm32_r32(EAX, R8);
+        a.add_rm32_imm8(ECX, 1);
+        a.jmp(test);
+        a.bind(end);
+        a.ret();
+        let code = a.finish().expect("it assembles");
+        explain(
+            &code,
+            &[
+                (&[0x31, 0xC0], "xor eax, eax        the sum"),
+                (&[0x31, 0xC9], "xor ecx, ecx        k"),
+                (&[0x39, 0xD1], "cmp ecx, edx        k < n?"),
+                (&[0x7D, 0x13], "jge to the end"),
+                (&[0x41, 0x89, 0xC8], "mov r8d, ecx"),
+                (&[0x44, 0x0F, 0xAF, 0xC7], "imul r8d, edi       k*a"),
+                (&[0x44, 0x0F, 0xAF, 0xC6], "imul r8d, esi       k*a*b"),
+                (&[0x44, 0x01, 0xC0], "add eax, r8d"),
+                (&[0x83, 0xC1, 0x01], "add ecx, 1"),
+                (&[0xEB, 0xE9], "jmp to the test"),
+                (&[0xC3], "ret"),
+            ],
+        );
+        let function = seal::<Ternary>(&code);
+        // SAFETY: the code above is a function of three i32 to an i32 that touches eax, ecx and r8 alone.
+        let f = unsafe { function.get() };
+        println!("  f(2, 3, 5) = {}", f(2, 3, 5));
+        println!(
+            "  After: a*b does not change, so it is computed before the loop; k times it grows by it, so it is added."
+        );
+        println!("  The test stands at the end, and an iteration has one jump.");
+        show("|a: i32, b: i32, n: i32| sum(k*(a*b) for k in 0..n)");
+        println!("  With a small constant number of iterations there is no loop at all:");
+        show("|a: i32, b: i32| sum(k*(a*b) for k in 0..4)");
     }
 }

@@ -85,7 +85,7 @@ pub(crate) fn soup(builder: &mut Builder, random: &mut Random, size: usize, opti
 /// What is open while a random function is made, with the number of values that are visible around it.
 enum Block {
     Then(usize),
-    Else(usize, Ref),
+    Else(usize, Vec<Ref>),
     /// A loop by number; its first carried value counts to a bound.
     Loop(usize, u32),
 }
@@ -151,7 +151,9 @@ fn pick(builder: &Builder, random: &mut Random, values: &[Ref], ty: Type) -> Ref
 fn begin_loop(builder: &mut Builder, random: &mut Random, values: &mut Vec<Ref>) -> Block {
     let mark = values.len();
     let mut inits = vec![builder.small(Type::I64, 0)];
-    inits.extend((0..random.below(5)).map(|_| values[values.len() - 1 - random.below(values.len())]));
+    // Now and then more than there are registers.
+    let most = if random.below(6) == 0 { 40 } else { 5 };
+    inits.extend((0..random.below(most)).map(|_| values[values.len() - 1 - random.below(values.len())]));
     let number = builder.begin_loop(&inits);
     values.extend((0..inits.len()).map(|at| builder.phi(number, at)));
     for _ in 0..random.below(4) {
@@ -178,17 +180,21 @@ fn close(builder: &mut Builder, random: &mut Random, values: &mut Vec<Ref>, open
     match open.pop() {
         None => {}
         Some(Block::Then(mark)) => {
-            let value = values[values.len() - 1 - random.below(4)];
+            let count = if random.below(8) == 0 { 30 } else { 1 + random.below(3) };
+            let firsts = (0..count).map(|_| values[values.len() - 1 - random.below(values.len().min(3 + count))]);
+            let firsts = firsts.collect();
             values.truncate(mark);
             builder.begin_else();
-            open.push(Block::Else(mark, value));
+            open.push(Block::Else(mark, firsts));
         }
-        Some(Block::Else(mark, first)) => {
-            let ty = builder.ty(first);
-            let same: Vec<Ref> = values.iter().copied().filter(|&r| builder.ty(r) == ty).collect();
-            let second = same[same.len() - 1 - random.below(same.len().min(4))];
+        Some(Block::Else(mark, firsts)) => {
+            let seconds: Vec<Ref> =
+                firsts.iter().map(|&first| pick(builder, random, values, builder.ty(first))).collect();
             values.truncate(mark);
-            values.push(builder.end_if(first, second));
+            let arms = builder.close_if();
+            for (first, second) in firsts.into_iter().zip(seconds) {
+                values.push(builder.merge(arms, first, second));
+            }
         }
         Some(Block::Loop(mark, number)) => {
             let count = builder.func.loops[number as usize].carried().len();

@@ -7,12 +7,9 @@
 
 #![forbid(unsafe_code)]
 
-use super::walk::{
-    Frame, Hidden, JoinValue, NO_REG, NONE, Note, Open, Owners, REGS, Target, Walk, class_of, reg_from, stack,
-};
+use super::walk::{Frame, Hidden, JoinValue, NO_REG, NONE, Note, Open, Owners, REGS, Target, Walk, reg_from};
 use super::{MInst, Reg};
 use crate::ir::{Func, Node, Ref};
-use crate::ops::Op;
 
 impl Walk {
     /// Emits the node if its value is wanted or it must run anyway.
@@ -119,14 +116,7 @@ impl Walk {
         let Some(Open::Branch(frame)) = self.frames.last() else { return };
         let (first, regions) = (frame.joins, frame.regions);
         self.spot = if then { frame.then_spot } else { frame.else_spot };
-        self.lock_joins(first);
-        for i in first..self.joins.len() {
-            let join = self.joins[i];
-            let value = if then { join.then_value } else { join.else_value };
-            self.deliver(target, func, join, value);
-        }
-        self.flush_moves(target);
-        self.locked = [0; 2];
+        self.hand_over(target, func, first, then, None);
         for i in first..self.joins.len() {
             let join = self.joins[i];
             self.release(if then { join.then_value } else { join.else_value });
@@ -134,45 +124,6 @@ impl Walk {
         let region = regions.map(|(a, b)| if then { a } else { b });
         if let Some(last) = region.and_then(|region| self.schedule.last_effect(region)) {
             self.release(last);
-        }
-    }
-
-    /// Reserves the registers of the joins from `first` on, so that no other value comes to be there on its way.
-    pub(super) fn lock_joins(&mut self, first: usize) {
-        for i in first..self.joins.len() {
-            if self.joins[i].reg != NO_REG {
-                self.lock(reg_from(self.joins[i].reg));
-            }
-        }
-    }
-
-    /// Sees to it that `value` is where the join expects it when the arm ends.
-    fn deliver<T: Target>(&mut self, target: &T, func: &Func, join: JoinValue, value: Ref) {
-        if join.reg == NO_REG && join.slot == NONE {
-            return;
-        }
-        let reg = if join.reg != NO_REG { reg_from(join.reg) } else { self.temp_of(target, func, class_of(join.ty)) };
-        if join.slot != NONE {
-            self.note(Note::Store { value: join.r, reg, slot: join.slot, at: 0 });
-            self.emit(target.store(stack::<T>(join.slot), join.ty, reg));
-        }
-        self.note(Note::Rename { from: value, to: join.r, reg, at: 0 });
-        self.send(target, func, value, reg);
-    }
-
-    /// Queues what brings `value` to the reserved register `reg`.
-    pub(super) fn send<T: Target>(&mut self, target: &T, func: &Func, value: Ref, reg: Reg) {
-        let node = *func.node(value);
-        if node.op == Op::Const {
-            let load = target.constant(&mut self.code.pool, reg, node.ty, node.const_bits());
-            self.loads.push((value, reg, load));
-        } else if let Some(from) = self.reg_of(value) {
-            self.moves.push((value, reg, from));
-        } else if self.is_unowned(reg) {
-            self.assign(value, reg);
-        } else {
-            let load = self.reload(target, func, value, reg);
-            self.loads.push((value, reg, load));
         }
     }
 

@@ -218,7 +218,7 @@ impl<'a> Checker<'a> {
                 | Note::Store { at, .. }
                 | Note::Rename { at, .. }
                 | Note::Carry { at, .. }
-                | Note::Iteration { at, .. } => {
+                | Note::Now { at, .. } => {
                     list.push((at as usize, number as u32, group, *note));
                     continue;
                 }
@@ -378,8 +378,10 @@ impl<'a> Checker<'a> {
                 ensure(in_reg && in_slot, || format!("{from:?} is not where {to:?} is carried"))?;
                 self.carried.push((to, reg, slot));
             }
-            Note::Iteration { number, .. } => {
-                self.forget(state, number);
+            Note::Now { iteration, .. } => {
+                if let Some(number) = iteration {
+                    self.forget(state, number);
+                }
                 for (to, reg, slot) in std::mem::take(&mut self.carried) {
                     if let Some(reg) = reg {
                         state.registers[reg.index()].symbol = Symbol::Value(to);

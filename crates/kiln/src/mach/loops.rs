@@ -209,15 +209,9 @@ impl Walk {
 
     /// Before an iteration: brings what the loop carries, from the last one or from before the loop, to its places.
     fn carry_all<T: Target>(&mut self, target: &T, func: &Func, number: u32, first: usize, enter: bool) {
-        self.note(Note::Iteration { number, at: 0 });
-        self.lock_joins(first);
+        self.hand_over(target, func, first, !enter, Some(number));
         let count = func.loops[number as usize].carried().len();
         let value = |join: JoinValue| if enter { join.else_value } else { join.then_value };
-        for i in first..first + count {
-            self.carry(target, func, self.joins[i], value(self.joins[i]));
-        }
-        self.flush_moves(target);
-        self.unlock_all();
         // The neediest is evaluated first, so what only counts changes at the end, when nothing needs its old value.
         let mut values = std::mem::take(&mut self.pushed);
         values.extend(self.joins[first..first + count].iter().map(|&join| value(join)));
@@ -226,21 +220,6 @@ impl Walk {
             self.release(r);
         }
         self.pushed = values;
-    }
-
-    fn carry<T: Target>(&mut self, target: &T, func: &Func, join: JoinValue, value: Ref) {
-        if join.reg == NO_REG && join.slot == NONE {
-            return;
-        }
-        let home = join.reg != NO_REG;
-        let reg = if home { reg_from(join.reg) } else { self.temp_of(target, func, class_of(join.ty)) };
-        let slot = (join.slot != NONE).then_some(join.slot);
-        self.note(Note::Carry { from: value, to: join.r, reg: home.then_some(reg), slot, at: 0 });
-        if let Some(slot) = slot {
-            self.note(Note::Store { value, reg, slot, at: 0 });
-            self.emit(target.store(stack::<T>(slot), join.ty, reg));
-        }
-        self.send(target, func, value, reg);
     }
 
     /// The body or the test of the innermost loop has been walked to its beginning.

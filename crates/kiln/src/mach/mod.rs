@@ -8,6 +8,7 @@
 
 mod branch;
 pub(crate) mod buffer;
+mod carry;
 #[cfg(any(test, debug_assertions))]
 pub(crate) mod check;
 pub(crate) mod listing;

@@ -23,12 +23,12 @@ pub(crate) enum Note {
     Move { value: Ref, reg: Reg, at: u32 },
     /// One instruction that stores `value` from `reg` to `slot`.
     Store { value: Ref, reg: Reg, slot: u32, at: u32 },
-    /// At the end of an arm: what is `from` in `reg` is called `to` from here on.
+    /// After a loop: what is `from` in `reg` is called `to` from here on.
     Rename { from: Ref, to: Ref, reg: Reg, at: u32 },
-    /// Before an iteration: what is `from` in this register or slot is what the loop carries as `to`.
+    /// At the end of an arm, and before an iteration: what is `from` in this register or slot will be called `to`.
     Carry { from: Ref, to: Ref, reg: Option<Reg>, slot: Option<u32>, at: u32 },
-    /// An iteration of this loop begins: what has been carried gets its new name, all else of the last one is gone.
-    Iteration { number: u32, at: u32 },
+    /// And now it is. If an iteration of a loop begins, all else of the last one is gone.
+    Now { iteration: Option<u32>, at: u32 },
     /// What is noted next are moves between nodes.
     Moves { at: u32 },
     /// The first arm of a branch ends here. If the second one has no instructions, the jump past the first goes to a
@@ -46,7 +46,7 @@ impl Note {
             | Note::Store { at, .. }
             | Note::Rename { at, .. }
             | Note::Carry { at, .. }
-            | Note::Iteration { at, .. }
+            | Note::Now { at, .. }
             | Note::Moves { at }
             | Note::Arm { at, .. } => Some(at),
             Note::Use { .. } | Note::UseSlot { .. } => None,
