@@ -47,6 +47,8 @@ pub(crate) enum Command {
     Explain(ExplainArgs),
     /// Show the machine code of a formula
     Asm(AsmArgs),
+    /// Write formulas in their canonical form
+    Fmt(FmtArgs),
     /// Print a completion script for a shell
     Completions(CompletionsArgs),
     /// Print the manual page
@@ -141,6 +143,20 @@ pub(crate) struct ExplainArgs {
     pub(crate) formula_args: FormulaArgs,
     #[command(flatten)]
     pub(crate) source: SourceArgs,
+}
+
+#[derive(Args, Debug)]
+#[command(after_help = FMT_EXAMPLES)]
+pub(crate) struct FmtArgs {
+    /// Write nothing: list the files that are not in canonical form, and fail if there are any
+    #[arg(long)]
+    pub(crate) check: bool,
+    /// Print this formula in canonical form
+    #[arg(long, value_name = "TEXT", allow_hyphen_values = true, conflicts_with = "files")]
+    pub(crate) formula: Option<String>,
+    /// Files to rewrite, formulas or libraries; `-` or none: standard input, written to standard output
+    #[arg(value_name = "FILE")]
+    pub(crate) files: Vec<PathBuf>,
 }
 
 #[derive(Args, Debug)]
@@ -347,6 +363,15 @@ const EXPLAIN_EXAMPLES: &str = "\
 Examples:
   kiln explain 'a*x^2 + b*x + c'
   kiln explain --type i32 'x * 8 // 4'";
+
+const FMT_EXAMPLES: &str = "\
+Examples:
+  kiln fmt --formula 'a&&b || !(c)'   a and b or not c
+  kiln fmt formula.kiln library.kiln
+  kiln fmt --check *.kiln
+  kiln fmt < formula.kiln
+
+Comments stay, and so does one blank line where there were some. A file is rewritten only if it changes.";
 
 const FUNCTIONS_EXAMPLES: &str = "\
 Examples:

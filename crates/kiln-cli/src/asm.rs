@@ -60,7 +60,7 @@ pub(crate) fn listing(inspection: &Inspection, printer: &Printer) -> String {
     for line in &inspection.code {
         let mut chunks = line.bytes.chunks(LINE_BYTES);
         let bytes = hex(chunks.next().unwrap_or(&[]), " ");
-        let part = line.span.map_or("", |span| span.text(&inspection.source));
+        let part = line.span.map_or("", |span| inspection.part(span));
         let width = 3 * LINE_BYTES;
         let address = printer.ink(Ink::Faint, &format!("{:04x}", line.offset));
         let bytes = printer.ink(Ink::Faint, &format!("{bytes:width$}"));

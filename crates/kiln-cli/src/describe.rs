@@ -54,7 +54,7 @@ fn rules(inspection: &Inspection) -> String {
 fn simplified(inspection: &Inspection) -> String {
     let mut text = String::new();
     for fired in &inspection.rules {
-        let part = one_line(fired.span.text(&inspection.source));
+        let part = one_line(inspection.part(fired.span));
         text += &format!("rule {}: `{part}` becomes {}\n", fired.rule, fired.result);
     }
     if !text.is_empty() {

@@ -146,6 +146,16 @@ pub(crate) fn read_file(path: &Path) -> Result<Vec<u8>, Failure> {
     std::fs::read(path).map_err(|error| Failure::input(format!("cannot read {}: {error}", path.display())))
 }
 
+/// The text of a file.
+pub(crate) fn utf8(name: &str, bytes: Vec<u8>) -> Result<String, Failure> {
+    String::from_utf8(bytes).map_err(|error| {
+        let at = error.utf8_error().valid_up_to();
+        let byte = error.as_bytes()[at];
+        let line = error.as_bytes()[..at].iter().filter(|&&b| b == b'\n').count() + 1;
+        Failure::input(format!("{name}, line {line}: the file is not UTF-8 text (byte 0x{byte:02x})"))
+    })
+}
+
 /// If a formula that does not compile looks like a misspelt option, that is what was meant.
 pub(crate) fn option_or(formula: &[u8], failure: Failure) -> Failure {
     let option = std::str::from_utf8(formula).ok().filter(|text| {
@@ -199,15 +209,16 @@ fn advice(error: &RunError) -> Option<String> {
     }
 }
 
-/// An error of the computation, shown at the part of the formula in which it happened.
+/// An error of the computation, shown at the part of the formula, or of a library, in which it happened.
 pub(crate) fn run_failure(function: &Function, error: &RunError, origin: Option<&str>) -> Failure {
-    match error.span() {
-        Some(span) => {
-            let diagnostic = kiln::Diagnostic::error(error.code(), span, error.to_string());
-            let diagnostic = advice(error).into_iter().fold(diagnostic, kiln::Diagnostic::help);
-            let error = Error::Formula { source: function.source().to_owned(), diagnostics: vec![diagnostic] };
-            Failure::Formula { origin: origin.map(str::to_owned), error }
-        }
-        None => Failure::input(error.to_string()),
-    }
+    let Some(span) = error.span() else { return Failure::input(error.to_string()) };
+    let place = function.place(span);
+    let message = match (place.name, origin) {
+        (Some(_), Some(origin)) => format!("{origin}: {error}"),
+        _ => error.to_string(),
+    };
+    let diagnostic = kiln::Diagnostic::error(error.code(), place.span, message);
+    let diagnostic = advice(error).into_iter().fold(diagnostic, kiln::Diagnostic::help);
+    let error = Error::Formula { source: place.text.to_owned(), diagnostics: vec![diagnostic] };
+    Failure::Formula { origin: place.name.or(origin).map(str::to_owned), error }
 }

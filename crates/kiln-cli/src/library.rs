@@ -3,7 +3,7 @@
 //! Owns their texts. The one idea: files are read once, and every engine that is made is given the same texts, under the
 //! names by which the command line calls the files, so that messages say where to look.
 
-use crate::eval::read_file;
+use crate::eval::{read_file, utf8};
 use crate::report::Failure;
 use kiln::Engine;
 use std::path::PathBuf;
@@ -17,16 +17,8 @@ impl Libraries {
     pub(crate) fn read(paths: &[PathBuf]) -> Result<Libraries, Failure> {
         let read = |path: &PathBuf| {
             let name = path.display().to_string();
-            match String::from_utf8(read_file(path)?) {
-                Ok(text) => Ok((name, text)),
-                Err(error) => {
-                    let at = error.utf8_error().valid_up_to();
-                    let byte = error.as_bytes()[at];
-                    let line = error.as_bytes()[..at].iter().filter(|&&b| b == b'\n').count() + 1;
-                    let message = format!("{name}, line {line}: the file is not UTF-8 text (byte 0x{byte:02x})");
-                    Err(Failure::input(message))
-                }
-            }
+            let text = utf8(&name, read_file(path)?)?;
+            Ok((name, text))
         };
         Ok(Libraries(paths.iter().map(read).collect::<Result<_, Failure>>()?))
     }

@@ -13,8 +13,8 @@ use crate::isa::x64::features::Level;
 use crate::isa::x64::text::push_text;
 use crate::mach::listing;
 use crate::ops::Op;
-use crate::pipeline::{Compiler, Request, Target, instructions, origins};
-use crate::span::{Diagnostic, Span};
+use crate::pipeline::{Compiler, Definitions, Request, Target, instructions, origins};
+use crate::span::{Diagnostic, Place, Span};
 use std::time::{Duration, Instant};
 
 /// A rule of the optimiser that was applied.
@@ -71,9 +71,23 @@ pub struct Inspection {
     pub warnings: Vec<Diagnostic>,
     /// How long each stage took, once, in this run.
     pub stages: Vec<(&'static str, Duration)>,
+    definitions: Definitions,
 }
 
 impl Inspection {
+    /// Where a part stands: in the formula, or in a text that [`Engine::define`](crate::Engine::define) was given.
+    #[must_use]
+    pub fn place(&self, span: Span) -> Place<'_> {
+        self.definitions.place(&self.source, span)
+    }
+
+    /// The text of a part.
+    #[must_use]
+    pub fn part(&self, span: Span) -> &str {
+        let place = self.place(span);
+        place.span.text(place.text)
+    }
+
     pub(crate) fn of(compiler: &mut Compiler, request: &Request<'_>, level: Level) -> Result<Inspection, Error> {
         compiler.build(request, false, false)?;
         let ir_unoptimised = ir::text::print(&compiler.builder.func);
@@ -110,6 +124,7 @@ impl Inspection {
             level,
             warnings,
             stages,
+            definitions: request.definitions.clone(),
         })
     }
 

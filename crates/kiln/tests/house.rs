@@ -24,6 +24,7 @@ const KNOWS: &[(&str, &[&str])] = &[
     ("mach",     &["types", "ops", "ir"]),
     ("isa",      &["types", "ops", "ir", "mach", "run"]),
     ("functions", &["math"]),
+    ("format",   &["text", "error"]),
     ("mem",      &[]),
     // `run` reads CPUID for `isa`'s pure function, and interprets where there is no code.
     ("run",      &["types", "ops", "ir", "isa", "mem", "error", "engine"]),
