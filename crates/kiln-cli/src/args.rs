@@ -344,13 +344,19 @@ Examples:
   kiln eval --params 'x, n: i32' 'x^n' x=2 n=10  1024
   kiln eval --bits '0.1 + 0.2'                   bits:3fd3333333333334
   kiln eval 'x > 0 and flag' x=1 flag=true       true
-  kiln eval --file long-formula.txt x=1.5
+  kiln eval '{ r: hypot(x, y), phi: atan2(y, x) }' x=3 y=4
+  kiln eval --file examples/mandelbrot.kiln cx=-0.5 cy=0.5
+  kiln eval --lib physics.kiln 'gamma(v) * t' v=1e8 t=1
+
+Several results are printed as `name = value`, one a line.
 
 Each line that --json-lines reads is a request and gives one line of answer:
   {\"id\":1,\"formula\":\"x/y\",\"type\":\"f64\",\"params\":[\"x\",\"y\"],\"inputs\":{\"x\":\"1.5\",\"y\":\"bits:4008000000000000\"}}
   {\"id\":1,\"type\":\"f64\",\"value\":\"0.5\",\"bits\":\"3fe0000000000000\"}
-`formula_b64` gives the formula as base64; `type`, `engine`, `level`, `fast` and `checked` are optional and
-otherwise as on the command line. What is wrong is answered too, and the next line is read:
+`formula_b64` gives the formula as base64; `type`, `engine`, `level`, `fast`, `checked` and `steps` are optional and
+otherwise as on the command line. Several results are answered by name:
+  {\"id\":1,\"values\":{\"r\":{\"type\":\"f64\",\"value\":\"5\",\"bits\":\"4014000000000000\"},\"phi\":{...}}}
+What is wrong is answered too, and the next line is read:
   {\"id\":2,\"error\":{\"code\":\"unknown-function\",\"message\":\"...\",\"span\":[0,3],\"help\":\"...\"}}";
 
 const ASM_EXAMPLES: &str = "\
@@ -362,7 +368,8 @@ Examples:
 const EXPLAIN_EXAMPLES: &str = "\
 Examples:
   kiln explain 'a*x^2 + b*x + c'
-  kiln explain --type i32 'x * 8 // 4'";
+  kiln explain --type i32 'x * 8 // 4'
+  kiln explain --file examples/runge_kutta.kiln";
 
 const FMT_EXAMPLES: &str = "\
 Examples:
@@ -381,16 +388,21 @@ Examples:
 const REPL_EXAMPLES: &str = "\
 Examples:
   kiln repl
-  printf 'let r = 2\\npi * r^2\\n' | kiln repl";
+  kiln repl --lib physics.kiln
+  printf 'let r = 2\\npi * r^2\\n' | kiln repl
+
+`let` and `fn` are kept for later lines. While a bracket is open, the next line goes on; an empty line or Ctrl-C gives up.";
 
 const RUN_EXAMPLES: &str = "\
 Examples:
   kiln run people.csv --let 'bmi = weight / height^2' -o with-bmi.csv
+  kiln run points.csv --let '{ r: hypot(x, y), phi: atan2(y, x) }' --let 'far = r > 10'
+  kiln run points.csv --let 'p = { r: hypot(x, y), phi: atan2(y, x) }' --select p.r,p.phi
   kiln run people.csv --where 'age >= 18 and height > 1.5' --select name,age
   kiln run data.tsv --let 'ratio = `net income` / revenue' --null NA --type id=text
   kiln run - --let 'y = 2*x' < in.csv | head
 
 Column types are found by reading the file once before; of standard input, by reading its first rows. Columns
 that no formula uses are never interpreted. An empty cell is a missing value: a formula that uses it gives an
-empty cell. Names that are not plain words stand in back-ticks. --where may use columns of the file, and new
+empty cell. Names that are not plain words stand in back-ticks, `p.r` among them. --where may use columns of the file, and new
 columns made by --let.";

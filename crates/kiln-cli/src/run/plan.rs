@@ -12,7 +12,7 @@ use crate::args::RunArgs;
 use crate::eval::{clean, run_failure};
 use crate::report::{Failure, Printer};
 use csv::ByteRecord;
-use kiln::{Diagnostic, Engine, Function, Output, RunError, Span, Type, Value};
+use kiln::{Diagnostic, Engine, Error, Function, Output, RunError, Span, Type, Value};
 use std::collections::HashMap;
 use std::ops::Range;
 
@@ -198,13 +198,7 @@ impl Scope<'_> {
             Some((_, ty)) => formula.known(name, ty),
             None => formula,
         });
-        let function = formula.compile().map_err(|error| {
-            let text_column = self.header.names.iter().find(|n| self.find(n).is_none() && mention(text, n).is_some());
-            match text_column {
-                Some(name) => self.unknown(origin, text, name),
-                None => Failure::Formula { origin: Some(origin.to_owned()), error },
-            }
-        })?;
+        let function = formula.compile().map_err(|error| self.failure(origin, text, error))?;
         crate::report::say_if_interpreted(engine, &function);
         let mut arguments = Vec::new();
         for param in function.params() {
@@ -220,6 +214,26 @@ impl Scope<'_> {
             arguments.push(slot);
         }
         Ok((function, arguments))
+    }
+
+    /// Why a formula does not compile, in words about columns where these explain it.
+    fn failure(&self, origin: &str, text: &str, error: Error) -> Failure {
+        let names = || self.header.names.iter().map(String::as_str).chain(self.lets.iter().map(|new| new.0.as_str()));
+        if let Some(name) = names().find(|n| self.find(n).is_none() && mention(text, n).is_some()) {
+            return self.unknown(origin, text, name);
+        }
+        let ends = |name: &str| name.starts_with(is_word_part) && name.ends_with(is_word_part);
+        let plain = |span: &Span| !span.text(text).starts_with('`');
+        let bare = |name: &str| mention(text, name).filter(|span| !is_word(name) && ends(name) && plain(span));
+        let is_syntax = error.diagnostics().iter().any(|d| d.is_error() && d.code.starts_with("syntax"));
+        match names().find_map(|name| Some((name, bare(name)?))).filter(|_| is_syntax) {
+            Some((name, span)) => {
+                let message = "a column whose name is no plain word stands in back-ticks";
+                let diagnostic = Diagnostic::error("syntax", span, message).fix(span, format!("`{name}`"));
+                Failure::diagnostic(origin, text, diagnostic)
+            }
+            None => Failure::Formula { origin: Some(origin.to_owned()), error },
+        }
     }
 
     /// Compiles the filter.
