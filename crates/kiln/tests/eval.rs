@@ -10,8 +10,10 @@
 //! ```
 //!
 //! - `in`: inputs with type and value; a value is a number as Rust reads it, `bits 0x...`, `true` or `false`.
-//! - `params`: the list of inputs that is given with the formula; `type`: the default type; `checked`, `fast`: options.
-//! - `is`: type (f64 where none is written) and value of the result, bit for bit; any NaN is `nan`.
+//! - `params`: the list of inputs that is given with the formula; `type`: the default type; `checked`, `fast`: options;
+//!   `steps`, `inline`: limits.
+//! - `is`: type (f64 where none is written) and value of the result, bit for bit; any NaN is `nan`. Several results are
+//!   `name: value, name: value`.
 //! - `fails`: the code of the error that a call gives; `error`: of a diagnostic (a code without `/` stands for all
 //!   its refinements); `warns`: of a warning of a formula that compiles. `at` is the text that it points at, `help` a
 //!   part of its help line.
@@ -45,6 +47,8 @@ struct Case {
     checked: bool,
     #[serde(default)]
     fast: bool,
+    steps: Option<u64>,
+    inline: Option<u32>,
     is: Option<String>,
     fails: Option<String>,
     error: Option<String>,
@@ -93,6 +97,8 @@ fn machinery(case: &Case) -> Vec<(String, Engine)> {
         let mut options = Options::default();
         options.default_type = case.default_type.as_deref().map(|name| Type::from_name(name).expect("a type"));
         (options.checked, options.fast) = (case.checked, case.fast);
+        options.limits.steps = case.steps.unwrap_or(options.limits.steps);
+        options.limits.inline = case.inline.unwrap_or(options.limits.inline);
         options
     };
     let mut all = Vec::new();
@@ -152,7 +158,7 @@ fn run(engine: &Engine, case: &Case) -> Result<(), String> {
     let value = |name: &str| inputs.iter().find(|i| i.name == name).map(|i| i.value);
     let args: Option<Vec<Value>> = function.params().iter().map(|param| value(&param.name)).collect();
     let args = args.ok_or_else(|| format!("inputs: {:?}", function.params()))?;
-    let result = function.call(&args);
+    let result = function.call_all(&args);
     if let Some(code) = &case.fails {
         let error = result.err().ok_or("it gives a value")?;
         let at = error.span().map_or("", |span| span.text(&case.formula));
@@ -160,8 +166,18 @@ fn run(engine: &Engine, case: &Case) -> Result<(), String> {
         return if error.code() == code && at == wanted { Ok(()) } else { Err(format!("{} at `{at}`", error.code())) };
     }
     let Some(is) = &case.is else { return Ok(()) };
-    let (result, is) = (result.map_err(|error| error.to_string())?, expected(is));
-    if result.same(is) { Ok(()) } else { Err(format!("{} {result} ({:#x})", result.ty(), result.to_bits())) }
+    let results = result.map_err(|error| error.to_string())?;
+    let wanted: Vec<(&str, Value)> = match results.len() {
+        1 => vec![("", expected(is))],
+        _ => is.split(", ").filter_map(|one| one.split_once(": ")).map(|(name, v)| (name, expected(v))).collect(),
+    };
+    let names = function.outputs().iter().map(|output| output.name.as_str());
+    let all = || names.clone().zip(&results);
+    if all().zip(&wanted).all(|((n, v), w)| n == w.0 && v.same(w.1)) && results.len() == wanted.len() {
+        return Ok(());
+    }
+    let shown = all().map(|(n, v)| format!("{n}: {} {v} ({:#x})", v.ty(), v.to_bits())).collect::<Vec<_>>();
+    Err(shown.join(", "))
 }
 
 /// The case with its inputs bound by `let`, if that makes sense.

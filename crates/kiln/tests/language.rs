@@ -8,6 +8,7 @@ use std::path::Path;
 fn engine(kind: EngineKind) -> Engine {
     let mut options = Options::default();
     options.engine = Some(kind);
+    options.limits.steps = 1_000_000;
     Engine::with_options(options).unwrap()
 }
 
@@ -36,7 +37,10 @@ fn wrong(engine: &Engine, formula: &str, promise: &str) -> Option<String> {
         Ok(function) => function,
         Err(error) => return Some(error.to_string()),
     };
-    let (inputs, result) = promise.split_once("=>").unwrap();
+    let (inputs, promised) = match promise.split_once("=>") {
+        Some((inputs, result)) => (inputs, Ok(result.trim())),
+        None => promise.split_once("stops ").map(|(inputs, why)| (inputs, Err(why.trim()))).unwrap(),
+    };
     let mut args = Vec::new();
     for param in function.params() {
         let written = [format!("{}=", param.name), format!("`{}`=", param.name)];
@@ -44,14 +48,28 @@ fn wrong(engine: &Engine, formula: &str, promise: &str) -> Option<String> {
         let Some(at) = at else { return Some(format!("no value for {}", param.name)) };
         args.push(number(param.ty, inputs[at..].split_whitespace().next().unwrap()));
     }
-    let result = result.trim();
-    let expected = match result.split_once(' ') {
+    let found = function.call_all(&args).map_err(|error| error.code());
+    let names = function.outputs().iter().map(|output| output.name.as_str());
+    match (promised, &found) {
+        (Ok(result), Ok(values)) => {
+            let expected: Vec<(&str, Value)> = match values.len() {
+                1 => vec![("", value(result))],
+                _ => result.split(", ").map(|r| r.split_once(": ").unwrap()).map(|(n, r)| (n, value(r))).collect(),
+            };
+            let same = names.zip(values).map(|(n, v)| (n, *v)).zip(&expected).all(|(f, e)| f.0 == e.0 && f.1.same(e.1));
+            (!same || values.len() != expected.len()).then(|| format!("{values:?}"))
+        }
+        (Err(why), Err(name)) => (why != *name).then(|| (*name).to_owned()),
+        _ => Some(format!("{found:?}")),
+    }
+}
+
+fn value(text: &str) -> Value {
+    match text.split_once(' ') {
         Some((ty, value)) => number(Type::from_name(ty).unwrap(), value),
-        None if result == "true" || result == "false" => Value::Bool(result == "true"),
-        None => number(Type::F64, result),
-    };
-    let value = function.call(&args).unwrap();
-    (!value.same(expected)).then(|| format!("{} {value}", value.ty()))
+        None if text == "true" || text == "false" => Value::Bool(text == "true"),
+        None => number(Type::F64, text),
+    }
 }
 
 #[test]

@@ -337,6 +337,7 @@ impl Builder {
     }
 
     /// Ends the arms; `a` and `b` are their values.
+    #[cfg(test)]
     pub(crate) fn end_if(&mut self, a: Ref, b: Ref) -> Ref {
         let arms = self.close_if();
         self.merge(arms, a, b)

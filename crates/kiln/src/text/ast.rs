@@ -11,9 +11,25 @@
 //! | `If` | condition, `IfThen`, arm, `IfElse`, arm, `If` |
 //! | `And`, `Or` | left, `Right`, right, `And` |
 //! | `Chain` | a, b, `Link` (first), c, `Link`, ..., `Chain` |
-//! | `Block` | `BlockBegin`, statements, result, `Block` |
-//! | `Let` | value, `Let`: a statement, without a value |
+//! | `Block` | `BlockBegin`, statements, result, `Block`: only where there are statements |
+//! | `BlockEnd` | `BlockBegin`, statements, `BlockEnd`: a block without a value |
+//! | `Aggregate` | low, high, `AggregateBegin`, term, `Aggregate` |
+//! | `Results` | value, `Result`, value, `Result`, ..., `Results`: only as the last child of `Program` |
 //! | `Error` | whatever was read, `Error` |
+//!
+//! Statements have no value:
+//!
+//! | node | range |
+//! |---|---|
+//! | `Let`, `Var`, `Assign` | value, `Let` |
+//! | `Fn` | `FnBegin`, body, `Fn`: only as a child of `Program` |
+//! | `For` | low, high, `ForBegin`, `BlockEnd`, `For` |
+//! | `While` | `WhileBegin`, condition, `WhileBody`, `BlockEnd`, `While` |
+//! | `IfDo` | condition, `IfThen`, `BlockEnd`, `IfDo`; with an `else` before the last: `IfElse`, `BlockEnd` or `IfDo` |
+//! | `Break`, `Continue` | themselves |
+//!
+//! A tree with errors keeps the ranges contiguous and nothing more: in it an `Error` swallows beginnings whose ends never
+//! came, and values stand where statements should.
 //!
 //! Obligations of an adder: a new kind gets a line in `Kind::text`, in `dump`, `print`, and the passes of `check`.
 //! Deliberately does not know types or what names mean.
@@ -34,7 +50,9 @@ pub(crate) enum Kind {
     Neg, Plus, Not, Complement,
     Add, Sub, Mul, Div, FloorDiv, Mod, Pow, Shl, Shr, BitAnd, BitOr,
     Eq, Ne, Lt, Le, Gt, Ge, And, Or,
-    Link, Chain, Right, IfThen, IfElse, If, Call, BlockBegin, Block, Let, Program,
+    Link, Chain, Right, IfThen, IfElse, If, Call, BlockBegin, Block, Let,
+    BlockEnd, Var, Assign, FnBegin, Fn, ForBegin, For, WhileBegin, WhileBody, While, Break, Continue, IfDo,
+    AggregateBegin, Aggregate, Result, Results, Program,
 }
 
 impl Kind {
@@ -50,7 +68,11 @@ impl Kind {
             Kind::Gt => ">", Kind::Ge => ">=", Kind::And => "and", Kind::Or => "or",
             Kind::Right => "right", Kind::Link => "link", Kind::Chain => "chain", Kind::IfThen => "then", Kind::IfElse => "else",
             Kind::If => "if", Kind::Call => "call", Kind::BlockBegin => "{", Kind::Block => "block",
-            Kind::Let => "let", Kind::Program => "program",
+            Kind::Let => "let", Kind::Var => "var", Kind::Assign => "=", Kind::BlockEnd => "do", Kind::FnBegin | Kind::Fn => "fn",
+            Kind::ForBegin | Kind::For => "for", Kind::WhileBegin | Kind::WhileBody | Kind::While => "while",
+            Kind::Break => "break", Kind::Continue => "continue", Kind::IfDo => "if-do",
+            Kind::AggregateBegin | Kind::Aggregate => "aggregate", Kind::Result | Kind::Results => "results",
+            Kind::Program => "program",
         }
     }
 
@@ -64,6 +86,20 @@ impl Kind {
         self as u8 >= Kind::Neg as u8 && self as u8 <= Kind::Complement as u8
     }
 
+    /// A marker that says nothing but where the next part begins?
+    pub(crate) const fn is_silent(self) -> bool {
+        matches!(
+            self,
+            Kind::Right
+                | Kind::IfThen
+                | Kind::IfElse
+                | Kind::BlockBegin
+                | Kind::FnBegin
+                | Kind::WhileBegin
+                | Kind::WhileBody
+        )
+    }
+
     /// A comparison operator?
     pub(crate) const fn is_comparison(self) -> bool {
         self as u8 >= Kind::Eq as u8 && self as u8 <= Kind::Ge as u8
@@ -75,16 +111,23 @@ pub(crate) const PARENTHESISED: u8 = 1;
 /// The first `Link` of a chain.
 pub(crate) const FIRST: u8 = 2;
 
+/// `ForBegin` and `AggregateBegin`: the range includes its end, `a..=b`.
+pub(crate) const INCLUSIVE: u8 = 4;
+/// `IfDo`: there is an `else`.
+pub(crate) const HAS_ELSE: u8 = 8;
+
 /// A node of the tree.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Node {
     pub(crate) kind: Kind,
     pub(crate) flags: u8,
-    /// `Call`: number of arguments. `Link`: the comparison, as `Kind`'s number.
+    /// `Call`: number of arguments. `Results`: number of values. `Link`: the comparison, as `Kind`'s number.
     pub(crate) count: u16,
-    /// `Number`: its literal. `Name`, `Call`, `Let`: the symbol. Operators: where the operator stands.
+    /// `Number`: its literal. `Name`, `Call`, `Aggregate`: the symbol. `Let`, `Var`, `Assign`, `Result`, `ForBegin`,
+    /// `AggregateBegin`: that of the name. `FnBegin`, `Fn`: index in `Ast::functions`. Operators: where the operator
+    /// stands.
     pub(crate) data: u32,
-    /// First byte of the node's text, parentheses around it included.
+    /// First byte of the node's text, parentheses around it included. `ForBegin`, `AggregateBegin`, `Result`: of the name.
     pub(crate) start: u32,
     /// One past the last byte.
     pub(crate) end: u32,
@@ -98,7 +141,7 @@ impl Node {
         Span::new(self.start, self.end)
     }
 
-    /// The symbol of a `Name`, `Call` or `Let`.
+    /// The symbol of a node that has one.
     pub(crate) const fn symbol(self) -> Symbol {
         Symbol(self.data)
     }
@@ -123,7 +166,7 @@ pub(crate) struct Literal {
     pub(crate) suffix: Option<Type>,
 }
 
-/// A parameter of a signature.
+/// A parameter of a signature or function.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Param {
     pub(crate) symbol: Symbol,
@@ -131,14 +174,31 @@ pub(crate) struct Param {
     pub(crate) span: Span,
 }
 
+/// A function that the formula defines.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct FunctionDef {
+    pub(crate) symbol: Symbol,
+    /// First and one past the last of its parameters in `Ast::params`.
+    pub(crate) params: (u32, u32),
+    /// Its `FnBegin`.
+    pub(crate) begin: u32,
+    /// Its `Fn`.
+    pub(crate) end: u32,
+    /// Where its name stands.
+    pub(crate) name: Span,
+}
+
 /// A formula's syntax tree; its vectors are reused.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Ast {
     pub(crate) nodes: Vec<Node>,
     pub(crate) literals: Vec<Literal>,
-    /// The signature in the text, if `has_signature`.
+    /// The parameters of the signature, then those of the functions.
     pub(crate) params: Vec<Param>,
     pub(crate) has_signature: bool,
+    /// How many of `params` the signature has.
+    pub(crate) signature: u32,
+    pub(crate) functions: Vec<FunctionDef>,
 }
 
 impl Literal {
@@ -159,6 +219,18 @@ impl Ast {
         self.literals.clear();
         self.params.clear();
         self.has_signature = false;
+        self.signature = 0;
+        self.functions.clear();
+    }
+
+    /// The parameters of the signature.
+    pub(crate) fn signature(&self) -> &[Param] {
+        &self.params[..self.signature as usize]
+    }
+
+    /// The parameters of a function.
+    pub(crate) fn params_of(&self, function: &FunctionDef) -> &[Param] {
+        &self.params[function.params.0 as usize..function.params.1 as usize]
     }
 
     /// The roots of the subtrees directly under node `index`, markers included, from the last to the first.
@@ -188,7 +260,7 @@ impl Ast {
                 continue;
             }
             let node = self.nodes[index as usize];
-            if matches!(node.kind, Kind::Right | Kind::IfThen | Kind::IfElse | Kind::BlockBegin) {
+            if node.kind.is_silent() {
                 continue;
             }
             if !out.is_empty() && !out.ends_with('(') {
@@ -198,15 +270,27 @@ impl Ast {
                 Kind::Number => out.push_str(&self.literals[node.data as usize].dump()),
                 Kind::Name => out.push_str(symbols.name(node.symbol())),
                 Kind::Link => out.push_str(node.link().text()),
+                Kind::Break | Kind::Continue => out.push_str(node.kind.text()),
+                Kind::ForBegin | Kind::AggregateBegin | Kind::Result => {
+                    out.push_str(match (node.kind, node.flags & INCLUSIVE) {
+                        (Kind::Result, _) => ":",
+                        (_, 0) => "..",
+                        _ => "..=",
+                    });
+                    out.push_str(symbols.name(node.symbol()));
+                }
                 kind => {
                     out.push('(');
                     out.push_str(match kind {
-                        Kind::Call => symbols.name(node.symbol()),
+                        Kind::Call | Kind::Aggregate => symbols.name(node.symbol()),
                         kind => kind.text(),
                     });
-                    if kind == Kind::Let {
+                    if matches!(kind, Kind::Let | Kind::Var | Kind::Assign) {
                         out.push(' ');
                         out.push_str(symbols.name(node.symbol()));
+                    }
+                    if kind == Kind::Fn {
+                        self.dump_head(node, symbols, &mut out);
                     }
                     tasks.push(CLOSE);
                     tasks.extend(self.children_reversed(index));
@@ -214,5 +298,22 @@ impl Ast {
             }
         }
         out
+    }
+
+    /// A function's name and parameters.
+    fn dump_head(&self, node: Node, symbols: &Symbols, out: &mut String) {
+        let Some(function) = self.functions.get(node.data as usize) else { return };
+        out.push(' ');
+        out.push_str(symbols.name(function.symbol));
+        out.push_str(" (");
+        for (i, param) in self.params_of(function).iter().enumerate() {
+            out.push_str(if i > 0 { " " } else { "" });
+            out.push_str(symbols.name(param.symbol));
+            if let Some(ty) = param.ty {
+                out.push(':');
+                out.push_str(ty.name());
+            }
+        }
+        out.push(')');
     }
 }

@@ -9,21 +9,31 @@
 //! 2. `settle`, backward: hands these types down to the literals, and notes at which types each untyped `let` is needed.
 //! 3. `build`, forward: makes the values. An untyped `let` that is needed at several types is built once for each.
 //!
+//! Variables and loops are `statements` (what they mean) and `flow` (what becomes of them); a formula's own functions
+//! are `functions`: a body goes through the first two passes once for each combination of argument types, and through
+//! the third at every call.
+//!
 //! Obligations of an adder: `infer` and `build` must agree on the type of every node; both ask `mix` and the function
 //! table. Deliberately does not know syntax, nor what an operation computes.
 
 #![forbid(unsafe_code)]
 
 mod build;
+mod calls;
+mod flow;
+mod functions;
 mod infer;
+#[cfg(test)]
+mod programs;
 mod settle;
+mod statements;
 #[cfg(test)]
 pub(crate) mod tests;
 
-use super::FrontEnd;
 use super::ast::{Ast, Literal};
 use super::lex::{HUGE, INTEGER, RADIX};
 use super::symbols::{Symbol, Symbols};
+use super::{FrontEnd, Limits};
 use crate::ir::Ref;
 use crate::ir::build::Builder;
 use crate::math::{self, Function};
@@ -31,6 +41,9 @@ use crate::pipeline::Request;
 use crate::run::host::HostFunction;
 use crate::span::{Diagnostic, Span, quote};
 use crate::types::{Type, Value};
+use flow::Flow;
+use functions::Functions;
+use statements::Statements;
 use std::sync::Arc;
 
 /// What is known of a node's type before its context is.
@@ -64,16 +77,23 @@ enum Context {
 struct Info {
     known: Known,
     context: Context,
-    /// `Name`: an input's or `let`'s number, see `LET`. `Let`: its number. `Pow`, `Call` of a power: `LITERAL_POWER`.
+    /// `Name`: an input's, `let`'s or variable's number, see `LET` and `VAR`. `Let`, `Var`, `Assign`: the number.
+    /// `Pow`, `Call` of a power: `LITERAL_POWER`. `Call` of the formula's function: see `OWN`. The beginning of a loop:
+    /// its number. `Break`, `Continue`: the number of the variable that says so. `IfDo`: 1 if it may leave a loop's
+    /// body.
     data: u32,
 }
 
 /// In `Info::data` of a `Name`: the number is a `let`'s.
 const LET: u32 = 1 << 31;
+/// In `Info::data` of a `Name`, with `LET`: the number is a variable's.
+const VAR: u32 = 1 << 30;
 /// In `Info::data` of a `Name`: a constant.
 const CONSTANT: u32 = u32::MAX;
 /// In `Info::data` of a power: the exponent is a literal.
 const LITERAL_POWER: u32 = 1;
+/// In `Info::data` of a `Call`: the formula's own function is called, and the number is the instance's.
+const OWN: u32 = 1 << 31;
 
 /// What a name refers to.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -83,19 +103,37 @@ enum Binding {
     Offered(Type),
     Input(u32),
     Let(u32),
+    Var(u32),
+    /// While the names of a function's body are resolved: one of its own, which can be assigned to or not.
+    Local {
+        is_var: bool,
+    },
+    /// An error was reported.
+    Wrong,
 }
 
 /// What is known of a `let`.
 #[derive(Clone, Copy, Debug)]
 struct LetInfo {
-    symbol: Symbol,
     known: Known,
     /// The types at which an untyped one is needed, as bits.
     types: u8,
-    /// Its value contains a block.
+    /// Its value contains what is to be computed once: a block, a loop, a call with effects.
     has_block: bool,
     /// Its values by type.
     refs: [Ref; 5],
+}
+
+impl LetInfo {
+    fn new(known: Known) -> LetInfo {
+        LetInfo { known, types: 0, has_block: false, refs: [Ref::NONE; 5] }
+    }
+
+    /// Forgets its values, and has this one.
+    fn start(&mut self, value: Ref, ty: Type) {
+        self.refs = [Ref::NONE; 5];
+        self.refs[ty as usize] = value;
+    }
 }
 
 /// The memory of the three passes, and the inputs of the last check.
@@ -107,19 +145,26 @@ pub(crate) struct State {
     bindings: Vec<Binding>,
     /// Bindings to be undone: symbol and what it was.
     undo: Vec<(Symbol, Binding)>,
-    /// Open blocks: their `BlockBegin`, and where in `undo` they begin.
+    /// Open blocks, and loops that bind a name: their first marker, and where in `undo` they begin.
     scopes: Vec<(u32, u32)>,
     /// Names bound for the whole formula, also from within a block.
     everywhere: Vec<Symbol>,
-    /// The last `Block` so far.
+    /// The last `Block` so far, or other node that makes a `let` have `has_block`.
     last_block: Option<u32>,
     lets: Vec<LetInfo>,
     inputs: Vec<(Symbol, Type)>,
+    /// Names of several results.
+    outputs: Vec<(Symbol, Span)>,
+    statements: Statements,
+    functions: Functions,
+    flow: Flow,
     /// Lets that are built at several types: their `Let` nodes, last first.
     several: Vec<u32>,
     /// The values that wait for their operator (`build`).
     values: Vec<Ref>,
     arguments: Vec<Ref>,
+    /// The formula's own functions that are being built (`build`).
+    calls: Vec<build::ActiveCall>,
     /// The nodes of inputs.
     input_refs: Vec<Ref>,
 }
@@ -138,8 +183,9 @@ struct Checker<'a> {
     closed: bool,
     /// The type of untyped results, and the float and int defaults.
     default: Type,
-    /// Evaluating something that is not needed might be noticed.
+    /// Evaluating something that is not needed might be noticed, or assigns to a variable.
     effects: bool,
+    limits: Limits,
 }
 
 /// The type in which two types of numbers meet; `None` for `bool` with a number.
@@ -169,9 +215,12 @@ impl FrontEnd {
         let effects = request.checked || !request.hosts.is_empty();
         let FrontEnd { symbols, ast, sink, state, .. } = self;
         let (hosts, input_type) = (request.hosts, request.default_type);
-        let mut checker = Checker { source, ast, symbols, sink, state, hosts, input_type, closed, default, effects };
+        let limits = request.limits;
+        let mut checker =
+            Checker { source, ast, symbols, sink, state, hosts, input_type, closed, default, effects, limits };
         checker.infer();
-        checker.settle();
+        checker.settle(0, checker.ast.nodes.len() as u32);
+        checker.effects |= checker.state.statements.any;
         if !checker.sink.has_errors() {
             checker.build(builder);
         }
@@ -180,6 +229,11 @@ impl FrontEnd {
     /// The inputs of the function that was checked last, in the order of its parameters.
     pub(crate) fn inputs(&self) -> impl Iterator<Item = (&str, Type)> {
         self.state.inputs.iter().map(|&(symbol, ty)| (self.symbols.name(symbol), ty))
+    }
+
+    /// The names of the results of the function that was checked last; none if it has a single one.
+    pub(crate) fn outputs(&self) -> impl Iterator<Item = &str> {
+        self.state.outputs.iter().map(|&(symbol, _)| self.symbols.name(symbol))
     }
 
     /// Forgets the last check and binds the names that are declared or offered. Are the inputs declared?
@@ -195,10 +249,11 @@ impl FrontEnd {
         state.everywhere.clear();
         state.scopes.clear();
         state.inputs.clear();
+        state.outputs.clear();
         let mut declared = request.params.is_some();
         if self.ast.has_signature {
             declared = true;
-            for i in 0..self.ast.params.len() {
+            for i in 0..self.ast.signature as usize {
                 let param = self.ast.params[i];
                 self.declare_input(param.symbol, param.ty.unwrap_or(request.default_type), param.span);
             }
@@ -255,6 +310,15 @@ impl State {
     fn bind(&mut self, symbol: Symbol, binding: Binding) {
         self.undo.push((symbol, self.binding(symbol)));
         self.set(symbol, binding);
+    }
+
+    /// Undoes what was bound since there were `count` bindings.
+    fn unbind(&mut self, count: usize) {
+        while self.undo.len() > count {
+            if let Some((symbol, before)) = self.undo.pop() {
+                self.bindings[symbol.0 as usize] = before;
+            }
+        }
     }
 
     /// Binds a name that nothing hides, also beyond the block.

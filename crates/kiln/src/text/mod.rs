@@ -55,12 +55,24 @@ pub(crate) struct Sink {
     /// Errors among all that came, kept or not.
     errors: usize,
     all: usize,
+    /// The same may have been said already: about a function's body, which is checked for several types.
+    again: bool,
+    /// The call from which the types come about which something is said.
+    call: Option<Span>,
 }
 
 impl Sink {
     /// Adds one.
     #[cold]
-    pub(crate) fn push(&mut self, diagnostic: Diagnostic) {
+    pub(crate) fn push(&mut self, mut diagnostic: Diagnostic) {
+        if self.again {
+            if self.list.iter().any(|d| d.code == diagnostic.code && d.span == diagnostic.span) {
+                return;
+            }
+            if let Some(call) = self.call {
+                diagnostic = diagnostic.label(call, "as it is called here");
+            }
+        }
         self.errors += usize::from(diagnostic.is_error());
         self.all += 1;
         if self.list.len() < DIAGNOSTICS {
@@ -71,6 +83,11 @@ impl Sink {
     /// Will the next one only be counted?
     pub(crate) fn is_full(&self) -> bool {
         self.list.len() >= DIAGNOSTICS
+    }
+
+    /// What follows is about a body that was perhaps checked before (with the types of `call`), or no longer.
+    pub(crate) fn set_again(&mut self, again: bool, call: Option<Span>) {
+        (self.again, self.call) = (again, call);
     }
 
     /// Counts an error that would not be kept.
@@ -160,11 +177,6 @@ impl FrontEnd {
         self.parser(source, limits).run_definitions();
     }
 
-    /// The names of the results, if there are several.
-    pub(crate) fn outputs(&self) -> impl Iterator<Item = &str> {
-        std::iter::empty()
-    }
-
     /// The tree as S-expressions.
     pub(crate) fn dump(&self, _source: &str) -> String {
         self.ast.dump(&self.symbols)
@@ -176,20 +188,8 @@ impl FrontEnd {
     }
 
     fn parser<'a>(&'a mut self, source: &'a str, limits: Limits) -> parse::Parser<'a> {
-        let FrontEnd { symbols, ast, sink, tokens, frames, .. } = self;
-        parse::Parser {
-            source,
-            tokens,
-            symbols,
-            ast,
-            frames,
-            sink,
-            limits,
-            at: 0,
-            blocks: 0,
-            formula: (0, 0),
-            definitions: false,
-        }
+        let FrontEnd { symbols, ast, sink, tokens, frames, open, .. } = self;
+        parse::Parser::new(source, tokens, symbols, ast, frames, open, sink, limits)
     }
 
     /// The source if its formula is not too long, otherwise an error and nothing; and where its formula ends.

@@ -12,6 +12,10 @@
 
 #![forbid(unsafe_code)]
 
+mod block;
+mod define;
+mod loops;
+mod mistakes;
 mod recover;
 mod statement;
 
@@ -103,13 +107,48 @@ enum Wait {
     IfCondition,
     /// After `else`, for the inner `if` to be complete.
     ElseIf,
-    /// In the first block of an `if`.
+    /// In the first block of an `if`; `data` is the brace, `count` where the `if`'s subtree begins, `first` where the
+    /// block's does.
     BlockThen,
     /// In the second.
     BlockElse,
-    /// After `let name =`; `data` is the symbol.
-    Let,
+    /// After `let name =`, `var name =` or `name =`; `op` is the node, `data` the symbol.
+    Value,
+    /// After `for name in`, for `..`; `count` is the name's token.
+    ForLow,
+    /// After `..`, for `{`.
+    ForHigh,
+    /// After `while`, for `{`.
+    WhileCondition,
+    /// In the block of a loop; `op` is the node, the rest as in `BlockThen`.
+    Loop,
+    /// After the `for name in` of an aggregate, for `..`; `count` is the name's token, `data` that of the aggregate.
+    AggregateLow,
+    /// After `..`, for `)`; then below `AggregateTerm`.
+    AggregateHigh,
+    /// Back behind the `(`, for the `for`; `count` is the token `)`, `data` the `stop` of what is around.
+    AggregateTerm,
+    /// After `fn name(...) =`; `data` is the function's index.
+    FnValue,
+    /// In the block of a function, as `BlockThen`.
+    FnBlock,
+    /// In `{ name: value, ... }`, between two values; `count` values were read.
+    Results,
+    /// After a name and `:`; `data` is the symbol, `start` and `count` are where the name stands.
+    ResultValue,
     Program,
+}
+
+impl Wait {
+    /// Waits for the `{` of a block?
+    fn is_header(self) -> bool {
+        matches!(self, Wait::IfCondition | Wait::ForLow | Wait::ForHigh | Wait::WhileCondition)
+    }
+
+    /// Takes statements?
+    fn is_container(self) -> bool {
+        matches!(self, Wait::BlockThen | Wait::BlockElse | Wait::Loop | Wait::FnBlock | Wait::Program)
+    }
 }
 
 /// Something that is not complete yet.
@@ -118,25 +157,62 @@ pub(super) struct Frame {
     wait: Wait,
     op: Kind,
     level: u8,
-    /// Containers: `HAS_BEGIN`, `HAS_RESULT`, `HAS_UNSUPPORTED`.
+    /// The constants below, each group for its own frames.
     flags: u8,
     count: u32,
     /// The node where this frame's subtree begins.
     first: u32,
     /// Where its text begins.
     start: u32,
-    /// Operators: where the operator stands. Calls and `let`: the symbol.
+    /// Operators: where the operator stands. Calls and `Value`: the symbol.
     data: u32,
 }
 
+// Containers.
+
+/// The `BlockBegin` was made, and stays.
 const HAS_BEGIN: u8 = 1;
+/// The last thing read was an expression.
 const HAS_RESULT: u8 = 2;
+/// Something in it was reported, so that nothing is said about a result.
 const HAS_UNSUPPORTED: u8 = 4;
+/// The `BlockBegin` was made for an `if`, and goes if that is an expression and all there is.
+const MAYBE_BEGIN: u8 = 8;
+
+// `if`, also as containers.
+
+/// It began a statement.
+const STATEMENT: u8 = 16;
+/// Its blocks so far have no result.
+const DO: u8 = 32;
+/// They have one.
+const VALUE: u8 = 64;
+/// Its blocks do not agree, or something in one was reported.
+const BROKEN: u8 = 128;
+/// What outlives a block.
+const IF_FLAGS: u8 = STATEMENT | DO | VALUE | BROKEN;
+
+// Calls.
+
+/// The keyword `if`, not a name.
+const IF_CALL: u8 = 1;
+
+// Heads of `for`, beside `INCLUSIVE`.
+
+/// The head stands in parentheses.
+const PARENTHESES: u8 = 1;
+/// Something in it was reported.
+const REPORTED: u8 = 2;
+
+/// Loops and aggregates nest at most this deep.
+const LOOPS: u32 = 64;
 
 /// What may come next.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum State {
     Statement,
+    /// After a statement that ends in a brace, or after `break`.
+    Separator,
     Operand,
     Operator,
     Done,
@@ -144,20 +220,65 @@ enum State {
 
 /// The parser over one list of tokens; the vectors belong to the caller, who reuses them.
 pub(super) struct Parser<'a> {
-    pub(super) source: &'a str,
-    pub(super) tokens: &'a [Token],
-    pub(super) symbols: &'a Symbols,
-    pub(super) ast: &'a mut Ast,
-    pub(super) frames: &'a mut Vec<Frame>,
-    pub(super) sink: &'a mut Sink,
-    pub(super) limits: Limits,
-    pub(super) at: usize,
-    /// Blocks that are open.
-    pub(super) blocks: u32,
+    source: &'a str,
+    tokens: &'a [Token],
+    symbols: &'a Symbols,
+    ast: &'a mut Ast,
+    frames: &'a mut Vec<Frame>,
+    /// Any numbers.
+    scratch: &'a mut Vec<u32>,
+    sink: &'a mut Sink,
+    limits: Limits,
+    at: usize,
+    /// The token that is not passed: `End`, or the `for` after the term of an aggregate, whose range was read before.
+    stop: usize,
+    /// Braces that are open.
+    blocks: u32,
+    /// Blocks of loops that are open: `break` leaves the innermost.
+    bodies: u32,
+    /// What is repeated around this point: bodies, conditions of `while`, terms of aggregates.
+    loops: u32,
+    /// There are nodes to be taken out at the end.
+    holes: bool,
     /// The formula's first token, and the first one after its signature; definitions stand before them.
-    pub(super) formula: (usize, usize),
+    formula: (usize, usize),
     /// The text is to consist of definitions.
-    pub(super) definitions: bool,
+    definitions: bool,
+}
+
+impl<'a> Parser<'a> {
+    #[allow(clippy::too_many_arguments, reason = "the parts of a front end, named once")]
+    pub(super) fn new(
+        source: &'a str,
+        tokens: &'a [Token],
+        symbols: &'a Symbols,
+        ast: &'a mut Ast,
+        frames: &'a mut Vec<Frame>,
+        scratch: &'a mut Vec<u32>,
+        sink: &'a mut Sink,
+        limits: Limits,
+    ) -> Parser<'a> {
+        let stop = tokens.len().saturating_sub(1);
+        let (at, blocks, bodies, loops, holes) = (0, 0, 0, 0, false);
+        Parser {
+            source,
+            tokens,
+            symbols,
+            ast,
+            frames,
+            scratch,
+            sink,
+            limits,
+            at,
+            stop,
+            blocks,
+            bodies,
+            loops,
+            holes,
+            formula: (0, 0),
+            definitions: false,
+        }
+    }
 }
 
 impl Parser<'_> {
@@ -188,17 +309,23 @@ impl Parser<'_> {
             // The program's own frame is not counted.
             if self.frames.len() > nesting.saturating_add(1) {
                 let message = format!("the formula nests deeper than the limit of {nesting}");
-                return self.give_up("limit/nesting", &message);
+                self.give_up("limit/nesting", &message);
+                return;
             }
             if self.ast.nodes.len() > nodes {
-                return self.give_up("limit/nodes", &format!("the formula has more parts than the limit of {nodes}"));
+                self.give_up("limit/nodes", &format!("the formula has more parts than the limit of {nodes}"));
+                return;
             }
             state = match state {
                 State::Statement => self.statement(),
                 State::Operand => self.operand(),
                 State::Operator => self.operator(),
+                State::Separator => self.separator(),
                 State::Done => State::Done,
             };
+        }
+        if self.holes {
+            self.close_holes();
         }
     }
 
@@ -213,12 +340,17 @@ impl Parser<'_> {
 
     #[inline]
     fn advance(&mut self) {
-        // The last token is `End` and stays.
-        self.at = (self.at + 1).min(self.tokens.len() - 1);
+        self.at = (self.at + 1).min(self.stop);
     }
 
     fn error(&mut self, code: &'static str, span: Span, message: impl Into<String>) {
         self.sink.push(Diagnostic::error(code, span, message));
+    }
+
+    /// At the `for` after the term of an aggregate?
+    #[inline]
+    fn stopped(&self) -> bool {
+        self.at == self.stop && self.token().kind != Tok::End
     }
 
     fn text(&self, token: Token) -> String {
@@ -330,7 +462,7 @@ impl Parser<'_> {
             Tok::Bang => self.prefix(Kind::Not, level::UNARY),
             Tok::Keyword => match Symbol(token.data) {
                 Symbol::NOT => self.prefix(Kind::Not, level::NOT),
-                Symbol::IF => self.if_keyword(),
+                Symbol::IF => self.if_keyword(0),
                 Symbol::VAR if self.next_kind() == Tok::LParen => self.name(token),
                 _ => self.no_operand(token),
             },
@@ -347,8 +479,8 @@ impl Parser<'_> {
         }
         let inner_for = self.token().data;
         self.advance();
-        if inner_for != 0 {
-            return self.aggregate(token, inner_for as usize);
+        if inner_for != 0 && (inner_for as usize) < self.stop {
+            return self.aggregate(inner_for as usize);
         }
         self.wait(Wait::Call, token.start, token.data, 0);
         if self.token().kind == Tok::RParen {
@@ -377,12 +509,11 @@ impl Parser<'_> {
         match token.kind {
             Tok::RParen => self.close_paren(token),
             Tok::Comma => self.comma(token),
+            Tok::LBrace => self.brace(token),
+            Tok::Range | Tok::RangeEq => self.range(token),
             Tok::Newline | Tok::Semicolon | Tok::End => {
-                if token.kind == Tok::Semicolon && self.barrier().wait == Wait::Call {
-                    let diagnostic =
-                        Diagnostic::error("syntax/comma", token.span(), "arguments are separated by commas");
-                    self.sink.push(diagnostic.fix(token.span(), ","));
-                    return self.comma(token);
+                if token.kind == Tok::Semicolon && matches!(self.barrier().wait, Wait::Call | Wait::ResultValue) {
+                    return self.semicolon_for_comma(token);
                 }
                 self.end_statement()
             }
@@ -393,10 +524,6 @@ impl Parser<'_> {
                 self.error("syntax/unmatched", token.span(), "there is no `{` for this `}`");
                 self.advance();
                 State::Operator
-            }
-            Tok::LBrace if self.barrier().wait == Wait::IfCondition => {
-                self.leaf(Kind::IfThen, token.span(), 0);
-                self.open_block(Wait::BlockThen)
             }
             Tok::Question => {
                 self.reduce(level::TERNARY + 1);
@@ -410,6 +537,7 @@ impl Parser<'_> {
             Tok::Keyword => match Symbol(token.data) {
                 Symbol::AND => self.binary(Kind::And, level::AND, token),
                 Symbol::OR => self.binary(Kind::Or, level::OR, token),
+                Symbol::FOR if self.stopped() => self.end_term(),
                 _ => self.no_operator(token),
             },
             _ => self.no_operator(token),
@@ -456,6 +584,9 @@ impl Parser<'_> {
 
     fn comma(&mut self, token: Token) -> State {
         let frame = self.barrier();
+        if frame.wait == Wait::ResultValue {
+            return self.end_result(frame);
+        }
         if frame.wait != Wait::Call {
             let mut diagnostic = Diagnostic::error("syntax/comma", token.span(), "unexpected comma");
             let previous = self.tokens[self.at.saturating_sub(1)];
@@ -464,19 +595,18 @@ impl Parser<'_> {
             }
             return self.as_error_operator(diagnostic, token);
         }
-        let symbol = Symbol(frame.data);
-        if symbol == Symbol::IF && frame.count == 0 {
+        let is_if = frame.flags & IF_CALL != 0;
+        if is_if && frame.count == 0 {
             // It is a call: the frame that waits for `{` below it goes.
             self.frames.pop();
             self.frames.pop();
             self.frames.push(frame);
         }
         if frame.count >= u32::from(u16::MAX) - 1 {
-            self.give_up("limit/arguments", "a call has more arguments than the limit of 65534");
-            return State::Done;
+            return self.give_up("limit/arguments", "a call has more arguments than the limit of 65534");
         }
         self.top().count += 1;
-        if symbol == Symbol::IF || symbol == Symbol::WHERE {
+        if is_if || Symbol(frame.data) == Symbol::WHERE {
             match frame.count {
                 0 => self.leaf(Kind::IfThen, token.span(), 0),
                 1 => self.leaf(Kind::IfElse, token.span(), 0),
@@ -495,8 +625,14 @@ impl Parser<'_> {
                 self.in_parentheses(frame.start, token);
                 State::Operator
             }
-            Wait::Call if frame.data == Symbol::IF.0 && frame.count == 0 => self.close_condition(frame, token),
+            Wait::Call if frame.flags & IF_CALL != 0 && frame.count == 0 => self.close_condition(frame, token),
             Wait::Call => self.close_call(frame, token),
+            Wait::AggregateLow | Wait::AggregateHigh => self.begin_term(),
+            Wait::ForLow | Wait::ForHigh if frame.flags & PARENTHESES != 0 => {
+                self.top().flags &= !PARENTHESES;
+                self.advance();
+                State::Operator
+            }
             Wait::TernaryThen | Wait::Bracket => {
                 self.unfinished(frame, true);
                 State::Operator
@@ -525,8 +661,10 @@ impl Parser<'_> {
         self.frames.pop();
         self.in_parentheses(self.call_paren_end(frame).saturating_sub(1), close);
         let next = self.token();
-        let goes_on =
-            BINARY[next.kind as usize].1 > 0 || matches!(next.kind, Tok::LBrace | Tok::Question | Tok::Keyword);
+        let brace_below = next.kind == Tok::Newline && self.next_kind() == Tok::LBrace;
+        let goes_on = BINARY[next.kind as usize].1 > 0
+            || matches!(next.kind, Tok::LBrace | Tok::Question | Tok::Keyword)
+            || brace_below;
         if goes_on {
             return State::Operator;
         }
@@ -547,7 +685,7 @@ impl Parser<'_> {
         let symbol = Symbol(frame.data);
         self.advance();
         let (kind, first, start, end) = (Kind::Call, frame.first, frame.start, close.end);
-        if symbol != Symbol::IF && symbol != Symbol::WHERE {
+        if frame.flags & IF_CALL == 0 && symbol != Symbol::WHERE {
             let count = count as u16;
             self.ast.nodes.push(Node { kind, flags: 0, count, data: symbol.0, start, end, first });
             return State::Operator;
@@ -561,7 +699,11 @@ impl Parser<'_> {
     }
 
     fn colon(&mut self, token: Token) -> State {
-        if self.barrier().wait != Wait::TernaryThen {
+        let wait = self.barrier().wait;
+        if wait.is_header() {
+            return self.missing_brace(token);
+        }
+        if wait != Wait::TernaryThen {
             let diagnostic = Diagnostic::error("syntax/colon", token.span(), "there is no `?` for this `:`");
             return self.as_error_operator(diagnostic, token);
         }

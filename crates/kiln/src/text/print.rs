@@ -59,7 +59,7 @@ impl Printer<'_> {
             return;
         }
         self.out.push('|');
-        for (i, param) in self.ast.params.iter().enumerate() {
+        for (i, param) in self.ast.signature().iter().enumerate() {
             if i > 0 {
                 self.out.push_str(", ");
             }
@@ -260,7 +260,7 @@ mod tests {
     fn shape(front: &mut FrontEnd, source: &str) -> Option<(Vec<String>, String)> {
         front.parse(source, Limits::default());
         let fine = front.sink.take().iter().all(|d| !d.is_error());
-        let Ast { nodes, literals, params, has_signature } = &front.ast;
+        let Ast { nodes, literals, params, has_signature, .. } = &front.ast;
         let mut all: Vec<String> = Vec::new();
         for node in nodes {
             let what = match node.kind {

@@ -36,12 +36,21 @@ fixed! {
     GREEK_PI = "π", GREEK_TAU = "τ", INFINITY = "∞",
     // Names that the parser or the checker treats specially.
     WHERE = "where", F64 = "f64", F32 = "f32", I64 = "i64", I32 = "i32", BOOL = "bool",
+    SUM = "sum", PROD = "prod", MIN = "min", MAX = "max", ANY = "any", ALL = "all", COUNT = "count",
+    // Words of other languages, which are ordinary names here; where they can be no names the parser says what is meant.
+    RETURN = "return", DEF = "def", FUNCTION = "function", ELIF = "elif", ELSEIF = "elseif", ELSIF = "elsif",
+    RANGE = "range", MUT = "mut",
 }
 
 impl Symbol {
     /// Is this a reserved word?
     pub(crate) fn is_keyword(self) -> bool {
         self.0 <= Symbol::CONTINUE.0
+    }
+
+    /// Can this be said of all values in a range: `sum(k^2 for k in 1..=n)`?
+    pub(crate) fn is_aggregate(self) -> bool {
+        self.0 >= Symbol::SUM.0 && self.0 <= Symbol::COUNT.0
     }
 
     /// Is this a constant: `pi`, `true`, `∞`?

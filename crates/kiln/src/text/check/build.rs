@@ -6,16 +6,18 @@
 
 #![forbid(unsafe_code)]
 
-use super::{CONSTANT, Callee, Checker, Context, Info, Known, LET, LITERAL_POWER, mix};
+use super::{CONSTANT, Callee, Checker, Context, Info, Known, LET, LITERAL_POWER, OWN, VAR, mix};
 use crate::ir::Ref;
 use crate::ir::build::Builder;
 use crate::math::{Function, Rule};
 use crate::ops::Op;
 use crate::text::ast::{FIRST, Kind, Node};
+use crate::text::check::State;
 use crate::text::symbols::Symbol;
 use crate::types::{Type, Value};
 
 /// A `let` that is being built at one of several types.
+#[derive(Clone, Copy)]
 struct Several {
     /// Where its value begins.
     first: u32,
@@ -23,6 +25,14 @@ struct Several {
     node: u32,
     /// The types that remain, as bits, the present one included.
     types: u8,
+}
+
+/// A call of a formula's own function whose body is being built.
+#[derive(Clone, Copy)]
+pub(super) struct ActiveCall {
+    /// Where to go on.
+    next: u32,
+    several: Several,
 }
 
 impl Checker<'_> {
@@ -33,6 +43,8 @@ impl Checker<'_> {
         for &(_, ty) in &self.state.inputs {
             self.state.input_refs.push(b.param(ty));
         }
+        self.begin_flow(b);
+        self.state.calls.clear();
         let mut several = self.next_several();
         let mut let_type = Type::F64;
         let mut index = 0u32;
@@ -58,6 +70,9 @@ impl Checker<'_> {
                     let value = self.take();
                     let number = info.data as usize;
                     if let Some(known) = self.state.lets.get_mut(number) {
+                        if index != several.node || several.types == known.types {
+                            known.refs = [Ref::NONE; 5];
+                        }
                         known.refs[b.ty(value) as usize] = value;
                         if index == several.node {
                             known.refs[let_type as usize] = value;
@@ -72,20 +87,65 @@ impl Checker<'_> {
                         several = self.next_several();
                     }
                 }
+                Kind::Link => self.link(b, index, node),
+                Kind::Call if info.data & OWN != 0 => {
+                    if b.overflowed {
+                        // There will be no function.
+                        return;
+                    }
+                    self.state.calls.push(ActiveCall { next: index + 1, several });
+                    index = self.enter(b, node, info.data & !OWN);
+                    several = self.next_several();
+                    continue;
+                }
+                Kind::FnBegin => {
+                    index = self.ast.functions.get(node.data as usize).map_or(index, |f| f.end) + 1;
+                    continue;
+                }
+                Kind::Fn => {
+                    if let Some(call) = self.state.calls.pop() {
+                        (index, several) = (call.next, call.several);
+                        continue;
+                    }
+                }
                 _ => self.make(b, node, info),
             }
             index += 1;
         }
     }
 
+    /// Goes into the body of an instance; returns its first node.
+    fn enter(&mut self, b: &mut Builder, node: Node, instance: u32) -> u32 {
+        let State { functions, info, several, values, lets, .. } = &mut *self.state;
+        let instance = functions.instances[instance as usize];
+        let function = &self.ast.functions[instance.function as usize];
+        let (begin, count) = (function.begin as usize, (function.end - function.begin) as usize);
+        let notes = instance.notes as usize;
+        info[begin..begin + count].copy_from_slice(&functions.notes[notes..notes + count]);
+        // None is met twice, and the mark keeps those of the caller.
+        several.push(u32::MAX);
+        several.extend_from_slice(&functions.several[instance.several.0 as usize..instance.several.1 as usize]);
+        let start = values.len().saturating_sub(node.count as usize);
+        b.set_span(node.span());
+        let params = &self.ast.params[function.params.0 as usize..function.params.1 as usize];
+        for ((param, value), parameter) in
+            params.iter().zip(values.drain(start..)).zip(&mut lets[instance.lets as usize..])
+        {
+            let value = param.ty.map_or(value, |ty| b.convert(value, ty));
+            parameter.start(value, b.ty(value));
+        }
+        function.begin + 1
+    }
+
     /// The next `let` that is built at several types.
     fn next_several(&mut self) -> Several {
-        let Some(node) = self.state.several.pop() else { return Several { first: u32::MAX, node: u32::MAX, types: 0 } };
+        const NONE: Several = Several { first: u32::MAX, node: u32::MAX, types: 0 };
+        let Some(node) = self.state.several.pop().filter(|&node| node != u32::MAX) else { return NONE };
         let number = self.state.info[node as usize].data as usize;
         Several { first: self.ast.nodes[node as usize].first, node, types: self.state.lets[number].types }
     }
 
-    fn take(&mut self) -> Ref {
+    pub(super) fn take(&mut self) -> Ref {
         self.state.values.pop().unwrap_or(Ref::NONE)
     }
 
@@ -122,6 +182,9 @@ impl Checker<'_> {
         if info.data & LET == 0 {
             return self.state.input_refs.get(info.data as usize).copied().unwrap_or(Ref::NONE);
         }
+        if info.data & VAR != 0 {
+            return self.variable(info.data & !(LET | VAR));
+        }
         let Some(known) = self.state.lets.get((info.data & !LET) as usize).copied() else { return Ref::NONE };
         let present = || known.refs.into_iter().find(|&r| r != Ref::NONE).unwrap_or(Ref::NONE);
         match self.leaf_type(info, let_type) {
@@ -142,13 +205,15 @@ impl Checker<'_> {
                 b.set_span(node.span());
                 let value = match kind {
                     Kind::And if self.effects => {
-                        b.begin_else();
+                        self.other_arm(b);
                         let skipped = b.constant(Value::Bool(false));
-                        b.end_if(y, skipped)
+                        let arms = self.close_arms(b);
+                        b.merge(arms, y, skipped)
                     }
                     Kind::Or if self.effects => {
                         let skipped = b.constant(Value::Bool(true));
-                        b.end_if(skipped, y)
+                        let arms = self.close_arms(b);
+                        b.merge(arms, skipped, y)
                     }
                     Kind::Pow => self.power(b, x, y, info),
                     _ => self.binary(b, kind, x, y),
@@ -161,30 +226,35 @@ impl Checker<'_> {
                 let value = b.unary(if node.kind == Kind::Neg { Op::Neg } else { Op::Not }, x);
                 self.state.values.push(value);
             }
-            Kind::Link => self.link(b, node),
             Kind::Chain => {
                 self.take();
+                if self.effects {
+                    let holds = self.take();
+                    let holds = self.end_chain(b, holds);
+                    self.state.values.push(holds);
+                }
             }
             Kind::Right if self.effects => {
                 let left = self.state.values.last().copied().unwrap_or(Ref::NONE);
-                b.begin_if(left);
+                self.open_arms(b, left);
                 // Of `or`, the right operand is the second arm.
                 if node.data == Kind::Or as u32 {
-                    b.begin_else();
+                    self.other_arm(b);
                 }
             }
             Kind::IfThen if self.effects => {
                 let condition = self.take();
-                b.begin_if(condition);
+                self.open_arms(b, condition);
             }
-            Kind::IfElse if self.effects => b.begin_else(),
+            Kind::IfElse if self.effects => self.other_arm(b),
             Kind::If => self.choice(b, node),
             Kind::Call => self.call(b, node, info),
-            Kind::Program => {
+            Kind::Program if self.state.outputs.is_empty() => {
                 let value = self.take();
                 b.func.results.push(value);
             }
-            _ => {}
+            Kind::Right | Kind::IfThen | Kind::IfElse => {}
+            _ => self.make_statement(b, node, info.data),
         }
     }
 
@@ -193,7 +263,8 @@ impl Checker<'_> {
         b.set_span(node.span());
         let (x, y, _) = meet(b, x, y);
         let value = if self.effects {
-            b.end_if(x, y)
+            let arms = self.close_arms(b);
+            b.merge(arms, x, y)
         } else {
             let condition = self.take();
             b.select(condition, x, y)
@@ -202,17 +273,19 @@ impl Checker<'_> {
     }
 
     /// One comparison of a chain: `values` end in what held so far (not for the first), the left and the right operand.
-    fn link(&mut self, b: &mut Builder, node: Node) {
+    fn link(&mut self, b: &mut Builder, index: u32, node: Node) {
         let (y, x) = (self.take(), self.take());
         b.set_span(node.span());
         let holds = self.binary(b, node.link(), x, y);
-        let all = if node.flags & FIRST != 0 {
+        let all = if node.flags & FIRST != 0 || self.is_guarded_operand() {
             holds
         } else {
             let before = self.take();
             b.binary(Op::And, before, holds)
         };
-        self.state.values.push(all);
+        if !self.effects || !self.guard_operand(b, index, all) {
+            self.state.values.push(all);
+        }
         self.state.values.push(y);
     }
 

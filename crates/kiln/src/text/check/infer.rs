@@ -6,10 +6,8 @@
 
 #![forbid(unsafe_code)]
 
-use super::{Binding, CONSTANT, Callee, Checker, Context, Info, Known, LET, LITERAL_POWER, LetInfo, mix, shadows};
-use crate::ir::Ref;
-use crate::math::{self, Class, Function, Output, Rule};
-use crate::run::host::HostFunction;
+use super::{Binding, CONSTANT, Checker, Context, Info, Known, LET, LITERAL_POWER, LetInfo, mix, shadows};
+use crate::math;
 use crate::span::{Diagnostic, Span, quote};
 use crate::text::ast::{FIRST, Kind, Literal, Node};
 use crate::text::lex::{HUGE, INTEGER};
@@ -17,7 +15,7 @@ use crate::text::suggest;
 use crate::text::symbols::Symbol;
 use crate::types::Type;
 
-const BOOL: Known = Known::Typed(Type::Bool);
+pub(super) const BOOL: Known = Known::Typed(Type::Bool);
 
 impl Checker<'_> {
     /// Resolves the names and infers the types of the tree.
@@ -28,8 +26,22 @@ impl Checker<'_> {
         self.state.info.resize(count, blank);
         self.state.stack.clear();
         self.state.lets.clear();
+        self.state.statements.clear();
         self.state.last_block = None;
-        for index in 0..count as u32 {
+        self.sink.set_again(false, None);
+        self.prepare_functions();
+        loop {
+            let (from, to) = self.unit_range();
+            if self.infer_range(from, to) && !self.complete() {
+                break;
+            }
+        }
+    }
+
+    /// Infers the types of these nodes, up to a call that needs others to be looked at first: then false.
+    fn infer_range(&mut self, from: u32, to: u32) -> bool {
+        let mut index = from;
+        while index < to {
             let node = self.ast.nodes[index as usize];
             match node.kind {
                 Kind::Number => {
@@ -50,27 +62,37 @@ impl Checker<'_> {
                     let known = self.infer_prefix(node, x);
                     self.push(index, known);
                 }
-                Kind::Call => self.infer_call(index, node),
+                Kind::Call => {
+                    if !self.infer_call(index, node) {
+                        return false;
+                    }
+                }
+                Kind::FnBegin => {
+                    index = self.define(index);
+                    continue;
+                }
                 _ => self.infer_structure(index, node),
             }
+            index += 1;
         }
+        true
     }
 
     #[inline]
-    fn push(&mut self, index: u32, known: Known) {
+    pub(super) fn push(&mut self, index: u32, known: Known) {
         self.state.info[index as usize].known = known;
         self.state.stack.push(index);
     }
 
     /// The value before node `index`; after errors there may be none, and the node stands in for it.
     #[inline]
-    fn pop(&mut self, index: u32) -> u32 {
+    pub(super) fn pop(&mut self, index: u32) -> u32 {
         self.state.stack.pop().unwrap_or(index)
     }
 
     /// What is known of a value now.
     #[inline]
-    fn known(&self, root: u32) -> Known {
+    pub(super) fn known(&self, root: u32) -> Known {
         let info = self.state.info[root as usize];
         match info.context {
             Context::At(ty) => Known::Typed(ty),
@@ -78,12 +100,12 @@ impl Checker<'_> {
         }
     }
 
-    fn node(&self, root: u32) -> Node {
+    pub(super) fn node(&self, root: u32) -> Node {
         self.ast.nodes[root as usize]
     }
 
     /// Gives an untyped value the type that it takes next to `wanted`; returns the value's type.
-    fn ask(&mut self, root: u32, wanted: Type) -> Option<Type> {
+    pub(super) fn ask(&mut self, root: u32, wanted: Type) -> Option<Type> {
         match self.known(root) {
             Known::Error => None,
             Known::Typed(ty) => Some(ty),
@@ -96,7 +118,7 @@ impl Checker<'_> {
     }
 
     /// The values' common type; untyped ones take it. `Err` holds two that do not mix.
-    fn unify(&mut self, roots: &[u32]) -> Result<Known, (u32, u32)> {
+    pub(super) fn unify(&mut self, roots: &[u32]) -> Result<Known, (u32, u32)> {
         let mut common: Option<(Type, u32)> = None;
         let mut untyped = None;
         for &root in roots {
@@ -124,7 +146,7 @@ impl Checker<'_> {
     }
 
     /// The type in words, for a message.
-    fn describe(&self, root: u32) -> String {
+    pub(super) fn describe(&self, root: u32) -> String {
         match self.known(root) {
             Known::Error => "wrong".to_owned(),
             Known::Typed(ty) => ty.name().to_owned(),
@@ -134,7 +156,7 @@ impl Checker<'_> {
 
     /// Two values that do not mix.
     #[cold]
-    fn do_not_mix(&mut self, span: Span, what: &str, x: u32, y: u32) {
+    pub(super) fn do_not_mix(&mut self, span: Span, what: &str, x: u32, y: u32) {
         let (left, right) = (self.describe(x), self.describe(y));
         let (a, b) = (self.node(x).span(), self.node(y).span());
         let bool_side = if self.known(x) == BOOL { a } else { b };
@@ -166,15 +188,25 @@ impl Checker<'_> {
 
     #[inline]
     fn infer_name(&mut self, index: u32, node: Node) -> Known {
+        let binding = self.binding_at(index, node.symbol());
+        self.infer_bound(index, node, binding)
+    }
+
+    /// A name that refers to `binding`.
+    #[inline]
+    pub(super) fn infer_bound(&mut self, index: u32, node: Node, binding: Binding) -> Known {
         let symbol = node.symbol();
-        let (data, known) = match self.state.binding(symbol) {
+        let (data, known) = match binding {
             Binding::Input(number) => (number, Known::Typed(self.state.inputs[number as usize].1)),
             Binding::Let(number) => (number | LET, self.state.lets[number as usize].known),
+            Binding::Var(number) => self.infer_variable(number),
+            Binding::Local { .. } | Binding::Wrong => return Known::Error,
             Binding::Offered(ty) => self.new_input(symbol, ty, node),
             Binding::Nothing if symbol.is_constant() => {
                 let truth = symbol == Symbol::TRUE || symbol == Symbol::FALSE;
                 (CONSTANT, if truth { BOOL } else { Known::Float })
             }
+            Binding::Nothing if self.inside_function() => return Known::Error,
             Binding::Nothing if self.closed => return self.unknown_name(node),
             Binding::Nothing => self.new_input(symbol, self.input_type, node),
         };
@@ -199,7 +231,7 @@ impl Checker<'_> {
         let mut diagnostic = Diagnostic::error("unknown-name", node.span(), format!("unknown name {}", quote(name)));
         if self.sink.wants_more() {
             let inputs = self.state.inputs.iter().map(|&(s, _)| self.symbols.name(s));
-            let lets = self.state.lets.iter().map(|l| self.symbols.name(l.symbol));
+            let lets = self.state.undo.iter().map(|&(s, _)| self.symbols.name(s));
             let constants = ["pi", "tau", "e", "inf", "nan", "true", "false"];
             if math::lookup(name).is_some() {
                 diagnostic = diagnostic.help(format!("{} is a function and needs its arguments", quote(name)));
@@ -247,7 +279,7 @@ impl Checker<'_> {
     }
 
     #[cold]
-    fn needs_bool(&mut self, span: Span, what: &str, which: &str, root: u32) {
+    pub(super) fn needs_bool(&mut self, span: Span, what: &str, which: &str, root: u32) {
         let at = self.node(root).span();
         let message = format!("{what} needs a bool, and the {which} is {}", self.describe(root));
         let help = format!("compare it: `{} != 0`", short(at.text(self.source)));
@@ -338,7 +370,7 @@ impl Checker<'_> {
     }
 
     /// `x ^ y` and `pow(x, y)`.
-    fn infer_power(&mut self, index: u32, span: Span, x: u32, y: u32) -> Known {
+    pub(super) fn infer_power(&mut self, index: u32, span: Span, x: u32, y: u32) -> Known {
         let (base, exponent) = (self.known(x), self.known(y));
         if base == Known::Error || exponent == Known::Error {
             return Known::Error;
@@ -392,186 +424,6 @@ impl Checker<'_> {
         literal.suffix.is_none().then_some((literal, negative))
     }
 
-    // Calls.
-
-    fn infer_call(&mut self, index: u32, node: Node) {
-        let start = self.state.stack.len().saturating_sub(node.count as usize);
-        let mut stack = std::mem::take(&mut self.state.stack);
-        let known = self.infer_call_of(index, node, &stack[start..]);
-        stack.truncate(start);
-        self.state.stack = stack;
-        self.push(index, known);
-    }
-
-    fn infer_call_of(&mut self, index: u32, node: Node, arguments: &[u32]) -> Known {
-        match self.callee(node.symbol()) {
-            None => self.unknown_function(node),
-            Some(Callee::Host(host)) => self.infer_host_call(node, &host, arguments),
-            Some(Callee::Builtin(function)) => {
-                if !function.accepts(arguments.len()) {
-                    let expected = match (function.least, function.most) {
-                        (least, most) if least == most => format!("{least} argument{}", plural(least.into())),
-                        (least, math::MANY) => format!("at least {least} argument{}", plural(least.into())),
-                        (least, most) => format!("{least} to {most} arguments"),
-                    };
-                    self.arity(node, &expected, arguments.len(), function.signature);
-                    return self.result_after_error(function);
-                }
-                match function.rule {
-                    Rule::Power => self.infer_power(index, node.span(), arguments[0], arguments[1]),
-                    Rule::Conversion(ty) => {
-                        self.ask(arguments[0], if ty == Type::Bool { self.default } else { ty });
-                        Known::Typed(ty)
-                    }
-                    _ => self.infer_function(node, function, arguments),
-                }
-            }
-        }
-    }
-
-    fn infer_function(&mut self, node: Node, function: &Function, arguments: &[u32]) -> Known {
-        let counted = matches!(function.rule, Rule::Counted(_));
-        let mixing = if counted { &arguments[..1] } else { arguments };
-        if counted {
-            for &argument in &arguments[1..] {
-                if self.ask(argument, Type::I64) == Some(Type::Bool) {
-                    self.wrong_class(node, function, argument, "a number");
-                }
-            }
-        }
-        let class = function.rule.class();
-        let common = match self.unify(mixing) {
-            Ok(common) => common,
-            Err((x, y)) => {
-                self.do_not_mix(node.span(), &quote(function.name), x, y);
-                return self.result_after_error(function);
-            }
-        };
-        match common {
-            Known::Error => self.result_after_error(function),
-            Known::Typed(ty) if class.admits(ty) => Known::Typed(function.result(ty)),
-            Known::Typed(ty) => {
-                let culprit = mixing.iter().copied().find(|&a| self.known(a) == Known::Typed(ty));
-                self.wrong_class(node, function, culprit.unwrap_or(mixing[0]), class.describe());
-                self.result_after_error(function)
-            }
-            untyped => {
-                let only_ints = matches!(class, Class::Int | Class::Bits);
-                if only_ints && untyped == Known::Float {
-                    self.wrong_class(node, function, mixing[0], class.describe());
-                    return self.result_after_error(function);
-                }
-                if !matches!(function.rule, Rule::Mixed(_, Output::Fixed(_))) {
-                    return match class {
-                        Class::Float => Known::Float,
-                        Class::Int | Class::Bits => Known::Whole,
-                        Class::Number | Class::Any => untyped,
-                    };
-                }
-                // The result's type does not depend on the context, so the arguments get theirs now.
-                let wanted = self.fit(if only_ints { Known::Whole } else { untyped }, self.default);
-                for &argument in mixing {
-                    self.ask(argument, wanted);
-                }
-                Known::Typed(function.result(wanted))
-            }
-        }
-    }
-
-    /// What a call that is wrong would have given, where that does not depend on its arguments.
-    fn result_after_error(&self, function: &Function) -> Known {
-        match function.rule {
-            Rule::Conversion(ty) | Rule::Mixed(_, Output::Fixed(ty)) => Known::Typed(ty),
-            _ => Known::Error,
-        }
-    }
-
-    #[cold]
-    fn wrong_class(&mut self, node: Node, function: &Function, argument: u32, expected: &str) {
-        let at = self.node(argument).span();
-        let message =
-            format!("{} expects {expected}, and this argument is {}", quote(function.name), self.describe(argument));
-        let text = short(at.text(self.source));
-        let help = if self.known(argument) == BOOL {
-            format!("`f64({text})` is 1 or 0")
-        } else {
-            format!("`i64({text})` makes an int")
-        };
-        self.sink.push(Diagnostic::error("type", at, message).help(help).label(node.span(), function.signature));
-    }
-
-    fn infer_host_call(&mut self, node: Node, host: &HostFunction, arguments: &[u32]) -> Known {
-        let result = Known::Typed(host.result());
-        let params = host.params();
-        if arguments.len() != params.len() {
-            let names: Vec<&str> = params.iter().map(|t| t.name()).collect();
-            let signature = format!("{}({}) -> {}", host.name(), names.join(", "), host.result());
-            let expected = format!("{} argument{}", params.len(), plural(params.len()));
-            self.arity(node, &expected, arguments.len(), &signature);
-            return result;
-        }
-        for (&argument, &param) in arguments.iter().zip(params) {
-            let untyped = !matches!(self.known(argument), Known::Typed(_) | Known::Error);
-            let wanted = if param == Type::Bool { self.default } else { param };
-            let Some(ty) = self.ask(argument, wanted) else { continue };
-            // Widening is silent, as in any mix; what would lose something is to be written.
-            if mix(ty, param) != Some(param) && !(untyped && ty.is_float() && param.is_float()) {
-                let at = self.node(argument).span();
-                let message = format!("{} expects {param}, and this argument is {ty}", quote(host.name()));
-                let help = format!("convert it: `{param}({})`", short(at.text(self.source)));
-                self.sink.push(Diagnostic::error("type", at, message).help(help));
-            }
-        }
-        result
-    }
-
-    #[cold]
-    fn arity(&mut self, node: Node, expected: &str, count: usize, signature: &str) {
-        let name = quote(self.symbols.name(node.symbol()));
-        let message = format!("{name} takes {expected}, and this call has {count}");
-        self.sink
-            .push(Diagnostic::error("arity", node.span(), message).help(format!("its signature is `{signature}`")));
-    }
-
-    #[cold]
-    fn unknown_function(&mut self, node: Node) -> Known {
-        let symbol = node.symbol();
-        let name = self.symbols.name(symbol);
-        let quoted = quote(name);
-        let width = self.node_name_width(node);
-        let span = Span::new(node.start, node.start + width);
-        if let Some(reserved) = math::lookup_reserved(name) {
-            self.sink.push(Diagnostic::error("unsupported", span, format!("{quoted} {}", reserved.note)));
-            return Known::Error;
-        }
-        let mut diagnostic = Diagnostic::error("unknown-function", span, format!("unknown function {quoted}"));
-        if self.sink.wants_more() {
-            let builtins = math::all().iter().flat_map(|f| std::iter::once(f.name).chain(f.aliases.iter().copied()));
-            let hosts = self.hosts.iter().map(|h| h.name());
-            if !matches!(self.state.binding(symbol), Binding::Nothing) {
-                diagnostic =
-                    diagnostic.help(format!("{quoted} is a value; a product needs its sign: `{}*(...)`", short(name)));
-            } else if let Some(near) = suggest::nearest(name, hosts.chain(builtins)) {
-                diagnostic = diagnostic.help(format!("did you mean {}?", quote(near))).fix(span, near);
-            }
-        }
-        self.sink.push(diagnostic);
-        Known::Error
-    }
-
-    /// How many bytes a call's name has in the text.
-    fn node_name_width(&self, node: Node) -> u32 {
-        let text = node.span().text(self.source);
-        if let Some(inner) = text.strip_prefix('`') {
-            return inner.find('`').map_or(1, |at| at as u32 + 2);
-        }
-        let opens = if node.flags & crate::text::ast::PARENTHESISED != 0 { 1 } else { 0 };
-        text.char_indices()
-            .skip(opens)
-            .find(|&(_, c)| matches!(c, '(' | ' ' | '\t' | '#' | '\r' | '\n'))
-            .map_or(1, |(at, _)| at as u32)
-    }
-
     // Structure.
 
     fn infer_structure(&mut self, index: u32, node: Node) {
@@ -602,6 +454,7 @@ impl Checker<'_> {
             Kind::BlockBegin => self.state.scopes.push((index, self.state.undo.len() as u32)),
             Kind::Block => {
                 let value = self.drain(node.first).map_or(Known::Error, |root| self.known(root));
+                self.check_jumps(node.first);
                 self.close_scope();
                 self.state.last_block = Some(index);
                 self.push(index, value);
@@ -613,6 +466,7 @@ impl Checker<'_> {
                 while self.state.scopes.last().is_some_and(|&(begin, _)| begin >= node.first) {
                     self.close_scope();
                 }
+                self.abandon_loops(node.first);
                 self.push(index, Known::Error);
             }
             Kind::Program => {
@@ -620,12 +474,13 @@ impl Checker<'_> {
                     self.ask(result, self.default);
                 }
             }
-            _ => {}
+            Kind::IfElse | Kind::Right => {}
+            _ => self.infer_statement(index, node),
         }
     }
 
     /// Takes all values from node `first` on; returns the last.
-    fn drain(&mut self, first: u32) -> Option<u32> {
+    pub(super) fn drain(&mut self, first: u32) -> Option<u32> {
         let last = self.state.stack.last().copied().filter(|&root| root >= first);
         while self.state.stack.last().is_some_and(|&root| root >= first) {
             self.state.stack.pop();
@@ -633,12 +488,11 @@ impl Checker<'_> {
         last
     }
 
-    fn close_scope(&mut self) {
-        let Some((_, start)) = self.state.scopes.pop() else { return };
-        while self.state.undo.len() > start as usize {
-            if let Some((symbol, before)) = self.state.undo.pop() {
-                self.state.bindings[symbol.0 as usize] = before;
-            }
+    pub(super) fn close_scope(&mut self) {
+        if self.state.scopes.len() > self.state.functions.scopes_outside()
+            && let Some((_, start)) = self.state.scopes.pop()
+        {
+            self.state.unbind(start as usize);
         }
     }
 
@@ -659,22 +513,10 @@ impl Checker<'_> {
         let value = self.drain(node.first);
         let symbol = node.symbol();
         let known = value.map_or(Known::Error, |root| self.known(root));
-        let name = self.symbols.name(symbol);
-        let at = node.start + 3;
-        let text = Span::new(at, node.end).text(self.source);
-        let start = at + (text.len() - text.trim_start().len()) as u32;
-        let width = if text.trim_start().starts_with('`') { name.len() + 2 } else { name.len() };
-        let span = Span::new(start, start + width as u32);
-        let lint = match self.state.binding(symbol) {
-            Binding::Nothing => shadows(symbol, name, span),
-            _ => Some(Diagnostic::warning("shadow/name", span, format!("{} hides an earlier {0}", quote(name)))),
-        };
-        if let Some(lint) = lint {
-            self.sink.push(lint);
-        }
+        self.lint_name(symbol, self.statement_name(node));
         let number = self.state.lets.len() as u32;
         let has_block = self.state.last_block.is_some_and(|block| block >= node.first);
-        self.state.lets.push(LetInfo { symbol, known, types: 0, has_block, refs: [Ref::NONE; 5] });
+        self.state.lets.push(LetInfo { has_block, ..LetInfo::new(known) });
         self.state.info[index as usize].data = number;
         self.state.bind(symbol, Binding::Let(number));
     }
@@ -690,10 +532,10 @@ fn join(a: Known, b: Known) -> Known {
 }
 
 /// The text if it is short, for a help line that repeats it.
-fn short(text: &str) -> &str {
+pub(super) fn short(text: &str) -> &str {
     if text.len() <= 24 && !text.contains(['\n', '`']) { text } else { "..." }
 }
 
-fn plural(count: usize) -> &'static str {
+pub(super) fn plural(count: usize) -> &'static str {
     if count == 1 { "" } else { "s" }
 }

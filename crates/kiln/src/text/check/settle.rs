@@ -13,19 +13,26 @@ use crate::text::lex::RADIX;
 use crate::types::Type;
 
 impl Checker<'_> {
-    /// Gives every untyped node its type.
-    pub(super) fn settle(&mut self) {
+    /// Gives every untyped node from `first` to before `end` its type.
+    pub(super) fn settle(&mut self, first: u32, end: u32) {
         // The `let`s around the node that are needed at several types: where the value begins, and the types. Lets in
         // blocks inside such a `let` never are, so there is one at a time.
         let mut around = (u32::MAX, 0u8);
         self.state.several.clear();
-        for index in (0..self.ast.nodes.len() as u32).rev() {
+        let mut next = end;
+        while next > first {
+            let index = next - 1;
+            next = index;
             let node = self.ast.nodes[index as usize];
             if node.kind == Kind::Let {
                 self.settle_let(index, &mut around);
                 continue;
             }
             let info = self.state.info[index as usize];
+            if node.kind == Kind::Fn {
+                // Its body has been settled for each of its calls.
+                next = node.first;
+            }
             if info.context == Context::Nothing {
                 continue;
             }

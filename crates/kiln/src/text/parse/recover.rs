@@ -1,12 +1,12 @@
 //! What is said about tokens that do not fit, and how reading goes on after them.
 //!
-//! Owns the parser's cold paths. The one idea: each reads as if the likeliest meaning had been written, so that one
+//! Owns the parser's cold paths in expressions; those of statements are in `mistakes`. The one idea: each reads as if the likeliest meaning had been written, so that one
 //! mistake gives one diagnostic. Obligations of an adder: consume a token or pop a frame. Deliberately does not know
 //! what comes after.
 
 #![forbid(unsafe_code)]
 
-use super::{Frame, HAS_RESULT, HAS_UNSUPPORTED, Parser, State, Wait, level};
+use super::{Frame, HAS_RESULT, IF_CALL, Parser, REPORTED, State, Wait, level};
 use crate::span::{Diagnostic, Span, quote};
 use crate::text::ast::{Kind, Node};
 use crate::text::lex::{Tok, Token};
@@ -15,35 +15,14 @@ use crate::text::symbols::Symbol;
 impl Parser<'_> {
     /// Reports a limit; the tree is a single error.
     #[cold]
-    pub(super) fn give_up(&mut self, code: &'static str, message: &str) {
+    pub(super) fn give_up(&mut self, code: &'static str, message: &str) -> State {
         self.sink.push(Diagnostic::error(code, self.token().span(), message).help("limits are options"));
         self.ast.nodes.clear();
+        self.ast.functions.clear();
+        self.holes = false;
         self.leaf(Kind::Error, Span::default(), 0);
         self.emit(Kind::Program, 0, 0, self.source.len() as u32, 0);
-    }
-
-    /// The expression before this point is not the last one.
-    pub(super) fn not_last(&mut self) {
-        self.top().flags &= !HAS_RESULT;
-        let span = self.ast.nodes.last().map_or(Span::default(), |n| n.span());
-        let next = self.token();
-        let mut help = "give it a name with `let name = ...`, or remove it";
-        if matches!(next.kind, Tok::Plus | Tok::Minus) {
-            help = "to go on with an expression on the next line, end the line with the operator, or use parentheses";
-        }
-        let message = "only the last expression of a formula is its result; the value of this one is lost";
-        self.sink.push(Diagnostic::error("syntax/not-last", span, message).help(help));
-    }
-
-    #[cold]
-    pub(super) fn unsupported_statement(&mut self) -> State {
-        let token = self.token();
-        let message = format!("{} is reserved, but not supported yet", self.text(token));
-        self.error("unsupported", token.span(), message);
-        self.top().flags |= HAS_UNSUPPORTED;
-        self.advance();
-        self.skip_statement();
-        State::Statement
+        State::Done
     }
 
     /// Skips to the end of the statement, braces and what is in them included.
@@ -51,12 +30,30 @@ impl Parser<'_> {
         let mut depth = 0u32;
         loop {
             match self.token().kind {
-                Tok::End => return,
-                Tok::Newline | Tok::Semicolon if depth == 0 => return,
-                Tok::RBrace if depth == 0 => return,
+                Tok::Newline | Tok::Semicolon | Tok::RBrace if depth == 0 => return,
                 Tok::RBrace => depth -= 1,
                 Tok::LBrace => depth += 1,
                 _ => {}
+            }
+            if self.at == self.stop {
+                return;
+            }
+            self.advance();
+        }
+    }
+
+    /// Skips to what closes the brackets around this point, or ends the statement.
+    pub(super) fn skip_in_brackets(&mut self) {
+        let mut depth = 0u32;
+        loop {
+            match self.token().kind {
+                Tok::Newline | Tok::Semicolon | Tok::RParen | Tok::RBracket | Tok::RBrace if depth == 0 => return,
+                Tok::RParen | Tok::RBracket | Tok::RBrace => depth -= 1,
+                Tok::LParen | Tok::LBracket | Tok::LBrace => depth += 1,
+                _ => {}
+            }
+            if self.at == self.stop {
+                return;
             }
             self.advance();
         }
@@ -65,36 +62,72 @@ impl Parser<'_> {
     /// Gives up a frame that waits for something that does not come.
     #[cold]
     pub(super) fn unfinished(&mut self, frame: Frame, report: bool) {
+        if report {
+            self.report_unfinished(frame);
+        }
+        if frame.wait == Wait::AggregateTerm {
+            self.leave_term();
+            let below = *self.top();
+            self.frames.pop();
+            return self.error_node(below.first, below.start);
+        }
         self.frames.pop();
+        let container = frame.wait.is_container() || frame.wait == Wait::Results;
+        self.blocks -= u32::from(container);
+        self.bodies -= u32::from(frame.wait == Wait::Loop);
+        self.loops -= u32::from(matches!(frame.wait, Wait::Loop | Wait::WhileCondition));
+        match frame.wait {
+            Wait::Value => {
+                self.error_node(frame.first, frame.start);
+                let end = self.last_end();
+                self.emit(frame.op, frame.first, frame.start, end, frame.data);
+            }
+            Wait::FnValue | Wait::FnBlock => {
+                let begin = if frame.wait == Wait::FnBlock { frame.count } else { frame.first };
+                self.error_node(begin + 1, frame.start);
+                let end = self.last_end();
+                self.end_function(begin, frame.start, end);
+            }
+            Wait::BlockThen | Wait::BlockElse | Wait::Loop => self.error_node(frame.count, frame.start),
+            _ => self.error_node(frame.first, frame.start),
+        }
+    }
+
+    fn report_unfinished(&mut self, frame: Frame) {
         let here = self.token();
         let found = self.text(here);
-        if report {
-            let open = Span::new(frame.start, frame.start + 1);
-            let unclosed = |what: &str, open: Span| {
-                Diagnostic::error("unclosed", open, format!("this {what} is never closed"))
-                    .label(here.span(), format!("{found} comes before its end"))
-            };
-            let diagnostic = match frame.wait {
-                Wait::Paren => unclosed("`(`", open).fix(Span::new(here.start, here.start), ")"),
-                Wait::Bracket => unclosed("`[`", open).fix(Span::new(here.start, here.start), "]"),
-                Wait::Call => {
-                    let name = self.symbols.name(Symbol(frame.data));
-                    unclosed(&format!("call of {}", quote(name)), Span::new(frame.start, self.call_paren_end(frame)))
-                        .fix(Span::new(here.start, here.start), ")")
+        let open = Span::new(frame.start, frame.start + 1);
+        let place = Span::new(here.start, here.start);
+        let unclosed = |what: &str, open: Span| {
+            Diagnostic::error("unclosed", open, format!("this {what} is never closed"))
+                .label(here.span(), format!("{found} comes before its end"))
+        };
+        let diagnostic = match frame.wait {
+            Wait::Paren => unclosed("`(`", open).fix(place, ")"),
+            Wait::Bracket => unclosed("`[`", open).fix(place, "]"),
+            Wait::Call if frame.flags & IF_CALL != 0 => {
+                let paren = self.call_paren_end(frame);
+                unclosed("`(`", Span::new(paren - 1, paren)).fix(place, ")")
+            }
+            Wait::Call | Wait::AggregateLow | Wait::AggregateHigh => {
+                if frame.wait != Wait::Call && frame.flags & REPORTED != 0 {
+                    return;
                 }
-                Wait::TernaryThen => {
-                    Diagnostic::error("syntax/ternary", here.span(), format!("expected `:`, found {found}"))
-                        .help("a condition is `c ? a : b`")
-                }
-                Wait::IfCondition => {
-                    Diagnostic::error("syntax/if", here.span(), format!("expected `{{`, found {found}"))
-                        .help("write `if(c, a, b)` or `if c { a } else { b }`")
-                }
-                _ => Diagnostic::error("syntax", here.span(), format!("unexpected {found}")),
-            };
-            self.sink.push(diagnostic);
-        }
-        self.error_node(frame.first, frame.start);
+                let data = if frame.wait == Wait::Call { frame.data } else { self.tokens[frame.data as usize].data };
+                let name = self.symbols.name(Symbol(data));
+                unclosed(&format!("call of {}", quote(name)), Span::new(frame.start, self.call_paren_end(frame)))
+                    .fix(place, ")")
+            }
+            Wait::TernaryThen => {
+                Diagnostic::error("syntax/ternary", here.span(), format!("expected `:`, found {found}"))
+                    .help("a condition is `c ? a : b`")
+            }
+            Wait::BlockThen | Wait::BlockElse | Wait::Loop | Wait::FnBlock | Wait::Results => {
+                return self.unclosed_brace(frame.data, here.span());
+            }
+            _ => Diagnostic::error("syntax", here.span(), format!("unexpected {found}")),
+        };
+        self.sink.push(diagnostic);
     }
 
     /// The end of a call's name and opening parenthesis.
@@ -103,46 +136,20 @@ impl Parser<'_> {
         frame.start + after.find('(').map_or(1, |at| at as u32 + 1)
     }
 
-    /// Leaves all blocks at the end of the text.
+    /// Leaves all blocks at the end of the text, or of the term of an aggregate.
     #[cold]
-    pub(super) fn abandon_block(&mut self) -> State {
-        while self.top().wait != Wait::Program {
-            let frame = *self.top();
-            self.frames.pop();
+    pub(super) fn abandon_blocks(&mut self) -> State {
+        loop {
+            let frame = self.barrier();
             match frame.wait {
-                Wait::Let => {
-                    self.error_node(frame.first, frame.start);
-                    let end = self.last_end();
-                    self.emit(Kind::Let, frame.first, frame.start, end, frame.data);
+                Wait::Program => {
+                    self.top().flags |= HAS_RESULT;
+                    return State::Statement;
                 }
-                _ => self.error_node(frame.first, frame.start),
+                Wait::AggregateTerm => return State::Operator,
+                _ => self.unfinished(frame, false),
             }
         }
-        self.blocks = 0;
-        self.top().flags |= HAS_RESULT;
-        State::Statement
-    }
-
-    /// `sum(... for k in a..b)`.
-    #[cold]
-    pub(super) fn aggregate(&mut self, name: Token, inner_for: usize) -> State {
-        let word = self.tokens[inner_for];
-        let message = "loops inside calls, as in `sum(k for k in 1..10)`, are not supported yet";
-        self.error("unsupported", word.span(), message);
-        let mut depth = 0u32;
-        while self.token().kind != Tok::End {
-            match self.token().kind {
-                Tok::LParen => depth += 1,
-                Tok::RParen if depth == 0 => break,
-                Tok::RParen => depth -= 1,
-                _ => {}
-            }
-            self.advance();
-        }
-        let span = Span::new(name.start, self.token().end);
-        self.advance();
-        self.leaf(Kind::Error, span, 0);
-        State::Operator
     }
 
     /// No operand begins with this token.
@@ -160,7 +167,9 @@ impl Parser<'_> {
         let mut diagnostic = Diagnostic::error("syntax/operand", token.span(), message);
         let mut consume = false;
         match token.kind {
-            Tok::End if matches!(top.wait, Wait::Paren | Wait::Call | Wait::Bracket) => {
+            _ if (token.kind == Tok::End || self.stopped())
+                && matches!(top.wait, Wait::Paren | Wait::Call | Wait::Bracket) =>
+            {
                 // The bracket that is never closed is reported instead.
                 self.leaf(Kind::Error, token.span(), 0);
                 return State::Operator;
@@ -176,7 +185,7 @@ impl Parser<'_> {
                 self.advance();
                 return State::Operand;
             }
-            Tok::LBrace => return self.several_results(),
+            Tok::LBrace => return self.misplaced_brace(token),
             Tok::Eq | Tok::Colon | Tok::Question | Tok::Range | Tok::RangeEq => consume = true,
             Tok::Keyword => {
                 consume = !matches!(Symbol(token.data), Symbol::AND | Symbol::OR);
@@ -198,14 +207,6 @@ impl Parser<'_> {
         State::Operator
     }
 
-    /// `{ a: ..., b: ... }`.
-    #[cold]
-    pub(super) fn several_results(&mut self) -> State {
-        let open = self.token();
-        self.error("unsupported", open.span(), "several results, as in `{ a: x, b: y }`, are not supported yet");
-        self.skip_braces()
-    }
-
     /// Skips from `{` to its `}`; an error node stands for it.
     #[cold]
     pub(super) fn skip_braces(&mut self) -> State {
@@ -213,10 +214,12 @@ impl Parser<'_> {
         let mut depth = 0u32;
         loop {
             match self.token().kind {
-                Tok::End => break,
                 Tok::LBrace => depth += 1,
                 Tok::RBrace => depth -= 1,
                 _ => {}
+            }
+            if self.at == self.stop {
+                break;
             }
             self.advance();
             if depth == 0 {
@@ -284,6 +287,9 @@ impl Parser<'_> {
     pub(super) fn no_operator(&mut self, token: Token) -> State {
         let span = token.span();
         let found = self.text(token);
+        if self.begins_statement(token) && self.barrier().wait.is_header() {
+            return self.missing_brace(token);
+        }
         match token.kind {
             Tok::Eq => {
                 let diagnostic = Diagnostic::error("syntax/equals", span, "a single `=` does not compare");
@@ -293,7 +299,14 @@ impl Parser<'_> {
             }
             Tok::Number | Tok::Name | Tok::LParen => self.juxtaposition(token),
             Tok::Keyword => match Symbol(token.data) {
-                Symbol::LET | Symbol::FN | Symbol::VAR | Symbol::FOR | Symbol::WHILE => {
+                Symbol::FOR | Symbol::IF if self.in_brackets() => self.for_in_brackets(token),
+                Symbol::LET
+                | Symbol::FN
+                | Symbol::VAR
+                | Symbol::FOR
+                | Symbol::WHILE
+                | Symbol::BREAK
+                | Symbol::CONTINUE => {
                     let message = format!("expected `;` or a new line before {found}");
                     let at = Span::new(token.start, token.start);
                     self.sink.push(Diagnostic::error("syntax/separator", span, message).fix(at, "; "));
@@ -319,15 +332,6 @@ impl Parser<'_> {
                 self.advance();
                 State::Operand
             }
-            Tok::LBrace => {
-                self.error("syntax/operator", span, "unexpected `{` after an expression");
-                self.infix(Wait::Binary, Kind::Error, level::POW, token);
-                self.skip_braces()
-            }
-            Tok::Range | Tok::RangeEq => {
-                let diagnostic = Diagnostic::error("unsupported", span, "ranges and loops are not supported yet");
-                self.as_error_operator(diagnostic, token)
-            }
             _ => {
                 self.error("syntax/operator", span, format!("unexpected {found} after an expression"));
                 self.advance();
@@ -339,6 +343,15 @@ impl Parser<'_> {
     /// Two operands side by side: read as a product.
     #[cold]
     pub(super) fn juxtaposition(&mut self, token: Token) -> State {
+        if let Some(last) = self.ast.nodes.last()
+            && last.kind == Kind::Name
+            && last.symbol() == Symbol::RETURN
+        {
+            let word = last.span();
+            self.ast.nodes.pop();
+            self.no_return(word, token);
+            return State::Operand;
+        }
         let previous = self.tokens[self.at.saturating_sub(1)];
         let (left, right) = (self.text(previous), self.text(token));
         let gap = Span::new(previous.end, token.start);

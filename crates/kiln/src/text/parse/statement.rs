@@ -1,12 +1,13 @@
-//! Statements, blocks and signatures.
+//! Statements, signatures, and what separates them.
 //!
-//! Owns what separates and encloses expressions. The one idea: a block is a frame like any other, so blocks inside
-//! expressions inside blocks need no recursion. Obligations of an adder: a statement ends in `end_statement`.
-//! Deliberately does not know operators.
+//! Owns what an expression is part of. The one idea: a statement that waits for its value, or for its block, is a frame
+//! like any other, so that statements in blocks in expressions in statements need no recursion. Obligations of an adder:
+//! a statement begins with `begin_statement`, and ends in `end_statement` or in `State::Separator`. Deliberately does
+//! not know operators.
 
 #![forbid(unsafe_code)]
 
-use super::{HAS_BEGIN, HAS_RESULT, HAS_UNSUPPORTED, Parser, State, Wait};
+use super::{BINARY, HAS_BEGIN, HAS_RESULT, HAS_UNSUPPORTED, MAYBE_BEGIN, Parser, STATEMENT, State, Wait, level};
 use crate::span::{Diagnostic, Span};
 use crate::text::ast::{Kind, Param};
 use crate::text::lex::{Tok, Token};
@@ -25,6 +26,7 @@ impl Parser<'_> {
                 let open = self.token();
                 self.advance();
                 self.at = self.parameters(self.at, Tok::Pipe);
+                self.ast.signature = self.ast.params.len() as u32;
                 if self.token().kind == Tok::Pipe {
                     self.advance();
                 } else {
@@ -87,15 +89,53 @@ impl Parser<'_> {
             }
             Tok::End => self.end_of_text(),
             Tok::RBrace => self.close_block(),
-            Tok::Keyword => match Symbol(token.data) {
-                Symbol::LET => self.let_statement(),
-                Symbol::FN | Symbol::VAR | Symbol::FOR | Symbol::WHILE | Symbol::BREAK | Symbol::CONTINUE
-                    if self.next_kind() != Tok::LParen || Symbol(token.data) != Symbol::VAR =>
-                {
-                    self.unsupported_statement()
-                }
-                _ => self.expression_statement(),
+            Tok::LBrace => self.brace_statement(),
+            Tok::Name => match self.next_kind() {
+                Tok::Eq => self.assignment(token),
+                _ => self.named_statement(token),
             },
+            Tok::Keyword => self.keyword_statement(token),
+            _ => self.expression_statement(),
+        }
+    }
+
+    fn keyword_statement(&mut self, token: Token) -> State {
+        match Symbol(token.data) {
+            Symbol::LET => self.definition(Kind::Let),
+            Symbol::VAR if self.next_kind() != Tok::LParen => self.definition(Kind::Var),
+            Symbol::FN => self.function(true),
+            Symbol::FOR if self.stopped() => self.end_of_text(),
+            Symbol::FOR => self.for_loop(),
+            Symbol::WHILE => self.while_loop(),
+            Symbol::BREAK | Symbol::CONTINUE => self.jump(token),
+            Symbol::IF => {
+                if self.top().flags & HAS_RESULT != 0 {
+                    self.not_last();
+                }
+                // A statement or an expression: that shows when its first block is closed.
+                self.begin_block(MAYBE_BEGIN, token.span());
+                self.if_keyword(STATEMENT)
+            }
+            _ => self.expression_statement(),
+        }
+    }
+
+    /// At a name, and not at `name =`: an expression, or what other languages write.
+    fn named_statement(&mut self, token: Token) -> State {
+        let (next, after) = (self.tokens[self.at + 1], self.tokens.get(self.at + 2).copied());
+        let touching = after.filter(|after| after.start == next.end);
+        let level = BINARY[next.kind as usize].1;
+        if level != level::BARRIER && level != level::COMPARE || next.kind == Tok::Colon {
+            if touching.is_some_and(|after| after.kind == Tok::Eq) {
+                return self.compound_assignment(token, next);
+            }
+            if matches!(next.kind, Tok::Plus | Tok::Minus) && touching.is_some_and(|after| after.kind == next.kind) {
+                return self.increment(token, next);
+            }
+        }
+        match Symbol(token.data) {
+            Symbol::RETURN => self.return_statement(token, next),
+            Symbol::DEF | Symbol::FUNCTION if next.kind == Tok::Name => self.foreign_function(token),
             _ => self.expression_statement(),
         }
     }
@@ -107,87 +147,130 @@ impl Parser<'_> {
         State::Operand
     }
 
-    pub(super) fn let_statement(&mut self) -> State {
-        let keyword = self.token();
+    /// At the first token of a statement that is no expression.
+    pub(super) fn begin_statement(&mut self) {
         if self.top().flags & HAS_RESULT != 0 {
             self.not_last();
         }
+        let span = self.token().span();
+        self.begin_block(HAS_BEGIN, span);
+    }
+
+    /// Marks the beginning of a block that has statements: `HAS_BEGIN`, or perhaps: `MAYBE_BEGIN`.
+    fn begin_block(&mut self, flag: u8, span: Span) {
+        let first = self.ast.nodes.len() as u32;
+        let top = self.top();
+        if top.wait == Wait::Program || top.flags & HAS_BEGIN != 0 {
+            return;
+        }
+        let there = top.flags & MAYBE_BEGIN != 0;
+        top.flags = top.flags & !MAYBE_BEGIN | flag;
+        if !there {
+            top.first = first;
+            self.leaf(Kind::BlockBegin, span, 0);
+        }
+    }
+
+    /// A statement that ends in a brace is complete.
+    pub(super) fn statement_done(&mut self) -> State {
+        let top = self.top();
+        if top.flags & MAYBE_BEGIN != 0 {
+            top.flags = top.flags & !MAYBE_BEGIN | HAS_BEGIN;
+        }
+        State::Separator
+    }
+
+    /// What follows must be a separator.
+    pub(super) fn separator(&mut self) -> State {
+        let token = self.token();
+        let separates = matches!(token.kind, Tok::Newline | Tok::Semicolon | Tok::End | Tok::RBrace);
+        if separates || self.stopped() {
+            return State::Statement;
+        }
+        self.no_separator(token)
+    }
+
+    /// `let name = value` and `var name = value`.
+    fn definition(&mut self, kind: Kind) -> State {
+        let keyword = self.token();
+        self.begin_statement();
         self.advance();
+        if self.token().kind == Tok::Name && Symbol(self.token().data) == Symbol::MUT && self.next_kind() == Tok::Name {
+            self.let_mut(keyword);
+        }
         let name = self.token();
-        if name.kind != Tok::Name {
-            let message = format!("expected a name after `let`, found {}", self.text(name));
-            let reserved = name.kind == Tok::Keyword;
-            let diagnostic = Diagnostic::error("syntax/let", name.span(), message);
-            self.sink.push(if reserved {
-                diagnostic.help("a reserved word is a name in back-ticks")
-            } else {
-                diagnostic
-            });
-            if !reserved {
-                self.top().flags |= HAS_UNSUPPORTED;
-                self.skip_statement();
-                return State::Statement;
-            }
+        if name.kind != Tok::Name && !self.no_name(kind, name) {
+            return State::Statement;
         }
         self.advance();
-        let equals = self.token();
-        if equals.kind == Tok::Eq {
+        self.wait(Wait::Value, keyword.start, name.data, 0);
+        self.top().op = kind;
+        if self.token().kind == Tok::Eq {
             self.advance();
-        } else {
-            let message =
-                format!("expected `=` after `let {}`, found {}", name.span().text(self.source), self.text(equals));
-            let mut diagnostic = Diagnostic::error("syntax/let", equals.span(), message);
-            if equals.kind == Tok::LParen {
-                diagnostic = diagnostic.help("a function is defined with `fn name(x) = ...`");
-            } else if equals.kind == Tok::EqEq {
-                diagnostic = diagnostic.fix(equals.span(), "=");
-                self.advance();
-            }
-            self.sink.push(diagnostic);
+            return State::Operand;
         }
-        if self.blocks > 0 && self.top().wait != Wait::Program && self.top().flags & HAS_BEGIN == 0 {
-            self.top().flags |= HAS_BEGIN;
-            let first = self.ast.nodes.len() as u32;
-            self.top().first = first;
-            self.leaf(Kind::BlockBegin, keyword.span(), 0);
-        }
-        self.wait(Wait::Let, keyword.start, name.data, name.start);
+        self.no_equals(kind, name)
+    }
+
+    /// `name = value`.
+    pub(super) fn assignment(&mut self, name: Token) -> State {
+        self.begin_statement();
+        self.advance();
+        self.advance();
+        self.wait(Wait::Value, name.start, name.data, 0);
+        self.top().op = Kind::Assign;
         State::Operand
     }
 
-    /// An expression statement or `let` ends here. Frames in between are brackets that were never closed.
+    /// An expression statement, a definition or an assignment ends here. Frames in between are brackets that were never
+    /// closed.
     pub(super) fn end_statement(&mut self) -> State {
-        let mut unclosed = 0u32;
+        self.end_frames(false)
+    }
+
+    /// The same; has something been said already?
+    pub(super) fn end_frames(&mut self, mut reported: bool) -> State {
         loop {
             let frame = self.barrier();
             match frame.wait {
-                Wait::Program | Wait::BlockThen | Wait::BlockElse => {
+                Wait::Program | Wait::BlockThen | Wait::BlockElse | Wait::FnBlock => {
                     self.top().flags |= HAS_RESULT;
                     break;
                 }
-                Wait::Let => {
-                    self.frames.pop();
-                    let end = self.last_end();
-                    self.emit(Kind::Let, frame.first, frame.start, end, frame.data);
+                Wait::Loop => {
+                    self.lost_in_loop();
                     break;
                 }
+                Wait::Value => {
+                    self.frames.pop();
+                    let end = self.last_end();
+                    self.emit(frame.op, frame.first, frame.start, end, frame.data);
+                    break;
+                }
+                Wait::FnValue => {
+                    self.frames.pop();
+                    let end = self.last_end();
+                    self.end_function(frame.first, frame.start, end);
+                    break;
+                }
+                Wait::ResultValue => return self.end_result(frame),
+                wait if wait.is_header() && !reported => return self.missing_brace(self.token()),
                 _ => {
-                    unclosed += 1;
-                    self.unfinished(frame, unclosed == 1);
+                    self.unfinished(frame, !reported);
+                    reported = true;
                 }
             }
         }
         State::Statement
     }
 
+    /// At the end of the text, or of the term of an aggregate, in a block or in the program.
     pub(super) fn end_of_text(&mut self) -> State {
         let frame = *self.top();
-        if matches!(frame.wait, Wait::BlockThen | Wait::BlockElse) {
-            let open = Span::new(frame.data, frame.data + 1);
+        if frame.wait != Wait::Program {
             let here = self.token().span();
-            let diagnostic = Diagnostic::error("unclosed", open, "this `{` is never closed");
-            self.sink.push(diagnostic.fix(Span::new(here.start, here.start), " }"));
-            return self.abandon_block();
+            self.unclosed_brace(frame.data, here);
+            return self.abandon_blocks();
         }
         let end = self.source.len() as u32;
         if self.definitions {
@@ -199,128 +282,13 @@ impl Parser<'_> {
             }
         } else if frame.flags & HAS_RESULT == 0 {
             if frame.flags & HAS_UNSUPPORTED == 0 {
-                let span = Span::new(end, end);
-                let diagnostic = if self.ast.nodes.is_empty() {
-                    Diagnostic::error("empty", span, "the formula is empty")
-                } else {
-                    Diagnostic::error("empty/result", span, "the formula has no result")
-                        .help("the last line is the result: an expression without `let`")
-                };
-                self.sink.push(diagnostic);
+                self.no_result(end);
             }
-            self.leaf(Kind::Error, Span::new(end, end), 0);
+            if !self.ast.nodes.last().is_some_and(|last| last.kind == Kind::Error) {
+                self.leaf(Kind::Error, Span::new(end, end), 0);
+            }
         }
         self.emit(Kind::Program, 0, 0, end, 0);
         State::Done
-    }
-
-    /// Opens the block of an `if`; the token is `{`.
-    pub(super) fn open_block(&mut self, wait: Wait) -> State {
-        let brace = self.token().start;
-        self.top().wait = wait;
-        self.top().flags = 0;
-        self.top().data = brace;
-        // The condition's beginning is kept here, since the block's first statement sets the block's own.
-        self.top().count = self.top().first;
-        self.blocks += 1;
-        self.advance();
-        State::Statement
-    }
-
-    /// At `}` in a block or in the program.
-    pub(super) fn close_block(&mut self) -> State {
-        let frame = *self.top();
-        let brace = self.token();
-        if frame.wait == Wait::Program {
-            self.error("syntax/unmatched", brace.span(), "there is no `{` for this `}`");
-            self.advance();
-            return State::Statement;
-        }
-        if frame.flags & HAS_RESULT == 0 {
-            if frame.flags & HAS_UNSUPPORTED == 0 {
-                let message = "this block has no result";
-                let span = Span::new(frame.data, brace.end);
-                self.sink.push(
-                    Diagnostic::error("empty/result", span, message).help("the last line of a block is its value"),
-                );
-            }
-            self.leaf(Kind::Error, brace.span(), 0);
-        }
-        if frame.flags & HAS_BEGIN != 0 {
-            self.emit(Kind::Block, frame.first, frame.data, brace.end, 0);
-        }
-        self.blocks -= 1;
-        self.advance();
-        if frame.wait == Wait::BlockElse { self.end_if(brace.end) } else { self.expect_else(brace) }
-    }
-
-    /// After the first block: `else {` or `else if`.
-    pub(super) fn expect_else(&mut self, brace: Token) -> State {
-        let mut at = self.at;
-        while self.tokens[at].kind == Tok::Newline {
-            at += 1;
-        }
-        let token = self.tokens[at];
-        let first = self.top().count;
-        self.top().first = first;
-        if token.kind != Tok::Keyword || Symbol(token.data) != Symbol::ELSE {
-            let frame = *self.top();
-            let span = Span::new(brace.start, brace.end);
-            let diagnostic = Diagnostic::error(
-                "syntax/else",
-                span,
-                "an `if` needs an `else`: it is an expression and must have a value",
-            );
-            self.sink.push(diagnostic.label(Span::new(frame.start, frame.start + 2), "of this `if`"));
-            self.frames.pop();
-            self.error_node(first, frame.start);
-            return self.end_else_if(brace.end);
-        }
-        self.at = at;
-        self.advance();
-        self.leaf(Kind::IfElse, token.span(), 0);
-        let next = self.token();
-        if next.kind == Tok::LBrace {
-            return self.open_block(Wait::BlockElse);
-        }
-        self.top().wait = Wait::ElseIf;
-        if next.kind == Tok::Keyword && Symbol(next.data) == Symbol::IF {
-            return self.if_keyword();
-        }
-        let message = format!("expected `{{` or `if` after `else`, found {}", self.text(next));
-        self.error("syntax/else", next.span(), message);
-        self.leaf(Kind::Error, next.span(), 0);
-        self.end_else_if(brace.end)
-    }
-
-    /// The block-form `if` on top is complete.
-    pub(super) fn end_if(&mut self, end: u32) -> State {
-        let frame = *self.top();
-        self.frames.pop();
-        self.emit(Kind::If, frame.count, frame.start, end, frame.start);
-        self.end_else_if(end)
-    }
-
-    /// Completes the `if`s whose `else if` has just been completed.
-    pub(super) fn end_else_if(&mut self, end: u32) -> State {
-        while let Some(&frame) = self.frames.last()
-            && frame.wait == Wait::ElseIf
-        {
-            self.frames.pop();
-            self.emit(Kind::If, frame.first, frame.start, end, frame.start);
-        }
-        State::Operator
-    }
-
-    /// At `if`: a call or the block form. Which it is shows at the first comma.
-    pub(super) fn if_keyword(&mut self) -> State {
-        let token = self.token();
-        self.wait(Wait::IfCondition, token.start, 0, 0);
-        self.advance();
-        if self.token().kind == Tok::LParen {
-            self.wait(Wait::Call, token.start, Symbol::IF.0, 0);
-            self.advance();
-        }
-        State::Operand
     }
 }
