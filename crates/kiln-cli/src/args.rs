@@ -346,7 +346,7 @@ Examples:
   kiln eval 'x > 0 and flag' x=1 flag=true       true
   kiln eval '{ r: hypot(x, y), phi: atan2(y, x) }' x=3 y=4
   kiln eval --file examples/mandelbrot.kiln cx=-0.5 cy=0.5
-  kiln eval --lib physics.kiln 'gamma(v) * t' v=1e8 t=1
+  kiln eval --lib physics.kiln 'lorentz(v) * t' v=1e8 t=1
 
 Several results are printed as `name = value`, one a line.
 

@@ -5,7 +5,7 @@
 //! asked of the compiler.
 
 /// Definitions to be kept for later entries.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Definition {
     /// The text to be kept.
     pub(crate) text: String,

@@ -60,7 +60,7 @@ struct Session<'a> {
     args: FormulaArgs,
     libraries: Libraries,
     /// Definitions in order, as they were typed.
-    definitions: Vec<String>,
+    definitions: Vec<Definition>,
     /// Their names, shared with the line editor.
     names: Rc<RefCell<Vec<String>>>,
 }
@@ -218,8 +218,8 @@ impl Session<'_> {
                 }
             },
             ":lets" => {
-                for text in &self.definitions {
-                    writeln!(out, "{text}")?;
+                for definition in &self.definitions {
+                    writeln!(out, "{}", definition.text)?;
                 }
             }
             ":clear" => {
@@ -249,12 +249,10 @@ impl Session<'_> {
 
     /// Keeps definitions, if they compile, and shows what has a value.
     fn define(&mut self, definition: Definition, out: &mut dyn io::Write) -> Result<(), Failure> {
-        self.definitions.push(definition.text.clone());
-        let values = self.values_of(&definition.lets);
-        if values.is_err() {
-            self.definitions.pop();
-        }
-        for (name, value) in definition.lets.iter().zip(values?) {
+        // Alone first: with a formula behind it, a text that ends too early would go on there.
+        Engine::new().define("", &definition.text).map_err(|error| self.failure(error))?;
+        let values = self.keep(&definition)?;
+        for (name, value) in definition.lets.iter().zip(values) {
             writeln!(out, "{name} = {value}")?;
         }
         let plain = definition.names().filter(|name| !name.starts_with('`'));
@@ -262,10 +260,33 @@ impl Session<'_> {
         Ok(())
     }
 
+    /// Adds definitions and gives the values of their names; they are as they were if that fails.
+    fn keep(&mut self, definition: &Definition) -> Result<Vec<Value>, Failure> {
+        let before = self.definitions.clone();
+        // A formula has one function of a name. The new one takes the place of the old one, so that what follows uses it,
+        // or the last place if it uses what was defined since.
+        let same = |old: &Definition| {
+            old.lets.is_empty() && definition.lets.is_empty() && old.functions == definition.functions
+        };
+        if let Some(at) = self.definitions.iter().position(same) {
+            self.definitions[at] = definition.clone();
+            if let Ok(values) = self.values_of(&definition.lets) {
+                return Ok(values);
+            }
+            self.definitions.remove(at);
+        }
+        self.definitions.push(definition.clone());
+        let values = self.values_of(&definition.lets);
+        if values.is_err() {
+            self.definitions = before;
+        }
+        values
+    }
+
     /// The values of these names.
     fn values_of(&self, names: &[String]) -> Result<Vec<Value>, Failure> {
         if names.is_empty() {
-            // A function is checked where it is defined, whether or not it is called.
+            // Of a function that is not called, syntax, names and recursion are checked.
             return Ok(self.values("0")?.1);
         }
         let mut all = Vec::new();
@@ -279,7 +300,7 @@ impl Session<'_> {
     fn source(&self, text: &str) -> String {
         let mut source = String::new();
         for definition in &self.definitions {
-            source += definition;
+            source += &definition.text;
             source.push('\n');
         }
         source + text
