@@ -22,6 +22,8 @@ mod build;
 mod calls;
 mod flow;
 mod functions;
+#[cfg(test)]
+mod hostile;
 mod infer;
 #[cfg(test)]
 mod programs;
@@ -302,6 +304,12 @@ fn shadows(symbol: Symbol, name: &str, span: Span) -> Option<Diagnostic> {
 }
 
 impl State {
+    /// How many bodies with types there were in the last check.
+    #[cfg(test)]
+    fn instances(&self) -> usize {
+        self.functions.instances.len()
+    }
+
     fn binding(&self, symbol: Symbol) -> Binding {
         self.bindings.get(symbol.0 as usize).copied().unwrap_or(Binding::Nothing)
     }

@@ -65,6 +65,7 @@ impl Sink {
     /// Adds one.
     #[cold]
     pub(crate) fn push(&mut self, mut diagnostic: Diagnostic) {
+        self.errors += usize::from(diagnostic.is_error());
         if self.again {
             if self.list.iter().any(|d| d.code == diagnostic.code && d.span == diagnostic.span) {
                 return;
@@ -73,7 +74,6 @@ impl Sink {
                 diagnostic = diagnostic.label(call, "as it is called here");
             }
         }
-        self.errors += usize::from(diagnostic.is_error());
         self.all += 1;
         if self.list.len() < DIAGNOSTICS {
             self.list.push(diagnostic);
@@ -94,6 +94,11 @@ impl Sink {
     pub(crate) fn count_error(&mut self) {
         self.errors += 1;
         self.all += 1;
+    }
+
+    /// How many errors came, the same ones counted again.
+    pub(crate) fn errors(&self) -> usize {
+        self.errors
     }
 
     /// Were there errors?

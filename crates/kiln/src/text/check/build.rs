@@ -89,10 +89,6 @@ impl Checker<'_> {
                 }
                 Kind::Link => self.link(b, index, node),
                 Kind::Call if info.data & OWN != 0 => {
-                    if b.overflowed {
-                        // There will be no function.
-                        return;
-                    }
                     self.state.calls.push(ActiveCall { next: index + 1, several });
                     index = self.enter(b, node, info.data & !OWN);
                     several = self.next_several();
@@ -108,6 +104,8 @@ impl Checker<'_> {
                         continue;
                     }
                 }
+                // There will be no function.
+                _ if b.overflowed => return,
                 _ => self.make(b, node, info),
             }
             index += 1;

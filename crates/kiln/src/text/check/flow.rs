@@ -69,6 +69,8 @@ pub(super) struct Flow {
     log: Vec<(u32, Ref)>,
     changes: Vec<Change>,
     merges: u32,
+    /// How often a variable was merged.
+    merged: usize,
     /// Open blocks: how many arms they opened for what follows a possible jump.
     guards: Vec<u32>,
     loops: Vec<Running>,
@@ -88,7 +90,7 @@ impl Checker<'_> {
         flow.guards.clear();
         flow.loops.clear();
         flow.chains.clear();
-        flow.merges = 0;
+        (flow.merges, flow.merged) = (0, 0);
         flow.vars.clear();
         flow.vars.resize(self.state.statements.vars.len(), Slot { value: Ref::NONE, arms: 0, merge: 0 });
         if self.state.statements.any {
@@ -172,8 +174,14 @@ impl Checker<'_> {
             let slot = &mut self.state.flow.vars[var as usize];
             let after_else = std::mem::replace(&mut slot.value, before);
             let value = b.merge(merge, after_then, after_else);
-            self.assign(var, value);
+            if value != before {
+                self.assign(var, value);
+            }
         }
+        // They are operations, even where none is left of them.
+        let flow = &mut self.state.flow;
+        flow.merged += flow.changes.len() - arms.changes as usize;
+        b.overflowed |= flow.merged > b.options.node_limit as usize;
         self.state.flow.changes.truncate(arms.changes as usize);
         merge
     }

@@ -79,6 +79,8 @@ struct Unit {
     undo: u32,
     loops: u32,
     last_block: Option<u32>,
+    /// How many errors there were before.
+    errors: usize,
     expansion: u64,
     counts: bool,
 }
@@ -94,6 +96,7 @@ impl Default for Unit {
             undo: 0,
             loops: 0,
             last_block: None,
+            errors: 0,
             expansion: 0,
             counts: false,
         }
@@ -590,6 +593,7 @@ impl Checker<'_> {
             undo: self.state.undo.len() as u32,
             loops: self.state.statements.depth(),
             last_block: None,
+            errors: self.sink.errors(),
             expansion,
             counts: false,
         };
@@ -624,6 +628,8 @@ impl Checker<'_> {
         let result = self.drain(begin);
         let known = result.and_then(|root| self.ask(root, self.default)).map_or(Known::Error, Known::Typed);
         self.settle(begin + 1, end);
+        // What is wrong in a body is not said of its result as well.
+        let known = if self.sink.errors() > unit.errors { Known::Error } else { known };
         let State { functions, info, several, .. } = &mut *self.state;
         let instance = &mut functions.instances[number];
         (instance.known, instance.expansion, instance.counts) = (known, unit.expansion, unit.counts);

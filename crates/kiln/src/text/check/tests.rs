@@ -138,7 +138,87 @@ fn every_problem_has_code_place_help_and_repair() {
     };
     let wrong: String = cases.iter().filter_map(|case| mismatch(case, &diagnostics(case))).collect();
     assert!(wrong.is_empty(), "{wrong}");
-    assert!(cases.len() >= 45);
+    assert!(cases.len() >= 80);
+}
+
+#[test]
+fn a_mistake_in_a_body_is_said_once_with_the_call_that_it_comes_from() {
+    #[rustfmt::skip]
+    let table = [
+        ("fn f(a) = a and true; f(1i32) + f(1f32) + f(x)", 1), ("fn f(a) = lgo(a); f(1i32) + f(1f32) + f(x)", 1),
+        ("fn f(a) = lgo(a); fn g(a) = f(a) + lgo(a); g(1) + g(2i32)", 2), ("fn f(a) { a = 1; a }; f(1i32) + f(1f32)", 1),
+        ("fn f(a) = a + v; var v = 1; f(1)", 0), ("var v = 1; fn f(a) = a + v + v; f(1) + f(1i32)", 2),
+        ("fn f(a) = f(a) + f(a) + f(a); f(1) + f(2)", 1), ("fn f(a) = g(a); fn g(a) = f(a); f(1) + g(2)", 1),
+        ("fn f(a) = f(a); fn g(a) = f(a) and g(a); 1", 2), ("fn f(n: i32) = n; f(x) + f(x)", 2),
+        ("fn f(a) { let a = lgo(a); var b = a; b = a; for k in 0..b { b = k }; b }; f(1)", 1),
+        ("fn f(a) { for k in 0..a { a = k }; a }; f(1.5) + f(x)", 2),
+    ];
+    for (source, count) in table {
+        let outcome = run(source, request(), &[]);
+        let errors = outcome.diagnostics.iter().filter(|d| d.is_error()).count();
+        assert_eq!(errors, count, "{source}: {:#?}", outcome.diagnostics);
+    }
+    let outcome = run("fn f(a) = a and true; x + f(2*x)", request(), &[]);
+    let label = outcome.diagnostics[0].labels.last().unwrap();
+    assert_eq!(label.span.text("fn f(a) = a and true; x + f(2*x)"), "f(2*x)");
+    for source in ["fn max(a) = a; max(1)", "fn f(pi) = pi; f(1)", "fn f(a) { let a = 1; a }; f(1) + f(2i32)"] {
+        let outcome = run(source, request(), &[]);
+        assert_eq!(outcome.diagnostics.len(), 1, "{source}: {:#?}", outcome.diagnostics);
+        assert!(outcome.diagnostics[0].code.starts_with("shadow/"), "{source}");
+    }
+    assert!(run("fn f(q) { let t = q; t }; let t = 1; let q = f(t); q", request(), &[]).diagnostics.is_empty());
+}
+
+#[test]
+fn inputs_of_bodies_come_in_the_order_of_the_text() {
+    let names = |source: &str| {
+        let outcome = run(source, request(), &[]);
+        outcome.inputs.iter().map(|i| i.0.as_str()).collect::<Vec<_>>().join(" ")
+    };
+    assert_eq!(names("fn f(a) = a + u; v + f(w) + u"), "u v w");
+    assert_eq!(names("fn never(a) = a + u + g; v"), "u g v");
+    assert_eq!(names("let u = 1; fn f(a) = a + u + t; let t = 5; v + f(t)"), "t v");
+    assert_eq!(names("fn f(a) { var s = a; for k in 0..3 { let m = k; s = s + m + q }; s }; f(1)"), "q");
+}
+
+#[test]
+fn what_is_known_at_compile_time_is_not_counted() {
+    let build = |source: &str, checked: bool| {
+        let mut front = FrontEnd::new(std::iter::empty());
+        let mut builder = Builder::default();
+        let request = Request { checked, ..request() };
+        builder.reset(BuildOptions { checked, ..BuildOptions::default() });
+        front.parse(source, request.limits);
+        front.check(source, &request, &mut builder);
+        assert!(!front.sink.has_errors(), "{source}: {:?}", front.sink.take());
+        let carried = builder.func.loops.iter().map(|l| l.carried().len()).collect::<Vec<_>>();
+        (builder.func.is_fallible(), carried)
+    };
+    #[rustfmt::skip]
+    let table = [
+        ("sum(x*k for k in 0..10)", false, vec![2]), ("var s = x; for k in 0..=9 { s = s*s }; s", false, vec![2]),
+        ("var a = x; var b = x; for k in 0..9 { let t = a; a = b; b = t + k }; a", false, vec![3]),
+        ("sum(x*k for k in 0..1_000_000_000)", true, vec![2]), ("let n = i64(x); sum(k for k in 0..n)", true, vec![2]),
+        // An inner loop counts, so the outer one carries what remains.
+        ("sum(sum(x*j for j in 0..3) for k in 0..4)", true, vec![3, 2]), ("var n = x; while n > 1 { n = n/2 }; n", true, vec![2]),
+        ("any(x == k for k in 0..3)", true, vec![3]), ("var s = x; for k in 0..9 { if s > 3 { break }; s = s + k }; s", true, vec![4]),
+        ("var s = x; for k in 0..9 { if s > 3 { continue }; s = s + k }; s", false, vec![2]),
+        ("fn f(a) = sum(a*k for k in 0..3); f(x) + f(2*x)", false, vec![2, 2]),
+    ];
+    for (source, fallible, carried) in table {
+        assert_eq!(build(source, false), (fallible, carried), "{source}");
+    }
+}
+
+#[test]
+fn a_body_is_checked_once_for_each_kind_of_arguments() {
+    let mut front = FrontEnd::new(std::iter::empty());
+    let mut builder = Builder::default();
+    let source =
+        "fn f(a, b: f64) = a + b; f(1i32, 2) + f(2i32, x) + f(x, 3) + f(2*x, 1i32) + f(1, 3) + f(2, 2) + f(1.5, 1)";
+    front.parse(source, Limits::default());
+    front.check(source, &request(), &mut builder);
+    assert_eq!(front.state.instances(), 4);
 }
 
 #[test]
@@ -219,7 +299,9 @@ fn host_functions_and_effects() {
 fn any_tokens_in_any_order_check() {
     #[rustfmt::skip]
     let words = ["a", "1", "+", "-", "not ", "^", "<", "&", "(", ")", "{", "}", ",", ";", "?", ":", "if", "if(", " else ", "let k = ", "k", "sin(", "max(",
-        "and ", "round(", "true", "1.5", "f32(", "gcd(", "2i32", "0xff", "let a=", "..", "{ let q = 1;", "pi", "pow(", "g("];
+        "and ", "round(", "true", "1.5", "f32(", "gcd(", "2i32", "0xff", "let a=", "..", "{ let q = 1;", "pi", "pow(", "g(",
+        "var v = ", "v = ", "v", "for k in 0..", "while ", "in ", "fn f(a", "fn f(a) = ", "fn g(a, b: i32) { ", "f(", "break;", "continue;", "sum(", "any(",
+        " for k in a..=", "}; ", "};", "{ a: ", ", b: ", "1 < "];
     let mut front = FrontEnd::new(std::iter::empty());
     let mut builder = Builder::default();
     let mut state = 1u64;
