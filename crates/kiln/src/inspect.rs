@@ -147,6 +147,9 @@ impl Inspection {
         lap("parse");
         compiler.resolve(source, request, true, false);
         lap("check and build");
+        if compiler.improve(request) {
+            lap("branches and loops");
+        }
         // It compiled before; what fails is reported by `emit`.
         let allocated = compiler.allocate(&target);
         lap("allocate");

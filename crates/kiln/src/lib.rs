@@ -25,6 +25,7 @@ mod math;
 pub mod measure;
 pub mod mem;
 mod ops;
+mod opt;
 mod pipeline;
 mod run;
 #[cfg(test)]

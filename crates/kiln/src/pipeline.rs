@@ -7,7 +7,7 @@
 //! ```
 //!
 //! Nodes are canonicalised, folded, rewritten and shared as they are made, so no pass stands between `check` and the
-//! walk. What comes out is bytes; making them callable is `mem`'s, and calling them `run`'s.
+//! walk, unless there are branches or loops: then those of `opt`. What comes out is bytes; making them callable is `mem`'s, and calling them `run`'s.
 
 #![forbid(unsafe_code)]
 
@@ -25,6 +25,7 @@ use crate::mach::buffer::{CodeBuffer, LayoutError};
 #[cfg(any(test, debug_assertions))]
 use crate::mach::check;
 use crate::mach::walk::{Chaos, Walk};
+use crate::opt::Optimiser;
 use crate::run::host::HostFunction;
 use crate::run::invoke::Emitted;
 use crate::span::{Diagnostic, Place, Span};
@@ -138,6 +139,7 @@ impl Target {
 pub(crate) struct Compiler {
     pub(crate) front: FrontEnd,
     pub(crate) builder: Builder,
+    pub(crate) optimiser: Optimiser,
     pub(crate) walk: Walk,
     pub(crate) buffer: CodeBuffer,
     /// The formula with the definitions behind it, if there are definitions.
@@ -150,6 +152,7 @@ impl Compiler {
         Compiler {
             front: FrontEnd::new(hosts.iter().map(|h| h.name())),
             builder: Builder::default(),
+            optimiser: Optimiser::default(),
             walk: Walk::default(),
             buffer: CodeBuffer::new(&PADDING, CODE_LIMIT),
             whole: String::new(),
@@ -190,6 +193,7 @@ impl Compiler {
             let message = format!("the formula has more than {} operations", request.limits.nodes);
             return Err(limit_error(source, "limit/nodes", message));
         }
+        self.improve(request);
         Ok(diagnostics)
     }
 
@@ -219,11 +223,17 @@ impl Compiler {
             fast: request.fast,
             optimise,
             node_limit: request.limits.nodes,
+            inline_limit: request.limits.inline,
             trace,
             contract: request.level >= Level::V3,
         });
         let source = if request.definitions.is_empty() { source } else { &self.whole };
         self.front.check(source, request, &mut self.builder);
+    }
+
+    /// Values to better values, if there are branches or loops. Are there?
+    pub(crate) fn improve(&mut self, request: &Request<'_>) -> bool {
+        self.optimiser.run(&mut self.builder, request.limits.steps)
     }
 
     /// The inputs of the function that was checked last: name and type.

@@ -26,13 +26,28 @@ pub(crate) struct BuildOptions {
     pub(crate) optimise: bool,
     /// Most nodes that a function may have.
     pub(crate) node_limit: u32,
+    /// Most nodes of other functions that may be copied into it.
+    pub(crate) inline_limit: u32,
     /// Keep a record of the rules that fired.
     pub(crate) trace: bool,
 }
 
+impl BuildOptions {
+    /// Rules that are exact, nothing checked, generous limits.
+    pub(crate) const DEFAULT: BuildOptions = BuildOptions {
+        checked: false,
+        fast: false,
+        contract: false,
+        optimise: true,
+        node_limit: 1 << 24,
+        inline_limit: 1 << 20,
+        trace: false,
+    };
+}
+
 impl Default for BuildOptions {
     fn default() -> Self {
-        BuildOptions { checked: false, fast: false, contract: false, optimise: true, node_limit: 1 << 24, trace: false }
+        BuildOptions::DEFAULT
     }
 }
 
@@ -53,6 +68,10 @@ pub(crate) struct Builder {
     pub(crate) overflowed: bool,
     /// Set when a chain of rules was cut off: a defect of the rule table, which costs speed but no correctness.
     pub(crate) fuel_ran_out: bool,
+    /// How many nodes of other functions were copied into this one.
+    pub(crate) copied: u32,
+    /// The calls in whose place they were copied, and how many each, if `options.trace`.
+    pub(crate) inlined: Vec<(Span, u32)>,
     /// Open-addressing table; its length is a power of two. The low half of an entry is a node number + 1, the high
     /// half the node's hash: other nodes are told apart, and the table is doubled, without a look at the nodes.
     table: Vec<u64>,
@@ -99,6 +118,8 @@ impl Default for Builder {
             fired: Vec::new(),
             overflowed: false,
             fuel_ran_out: false,
+            copied: 0,
+            inlined: Vec::new(),
             table: Vec::new(),
             spare_table: Vec::new(),
             // Results do not depend on the seed; hostile formulas cannot aim at collisions.
@@ -123,6 +144,8 @@ impl Builder {
         self.fired.clear();
         self.overflowed = false;
         self.fuel_ran_out = false;
+        self.copied = 0;
+        self.inlined.clear();
         self.table.clear();
         self.table.resize(FIRST_TABLE, 0);
         self.span = Span::default();
@@ -136,6 +159,11 @@ impl Builder {
     #[inline]
     pub(crate) fn set_span(&mut self, span: Span) {
         self.span = span;
+    }
+
+    /// The formula part that was set last.
+    pub(crate) fn span(&self) -> Span {
+        self.span
     }
 
     #[inline]
@@ -293,6 +321,14 @@ impl Builder {
         self.call(op, callee as u32, host.result(), args)
     }
 
+    /// Calls what another function called.
+    pub(crate) fn call_again(&mut self, callee: &Callee, args: &[Ref]) -> Ref {
+        match &callee.target {
+            Target::Builtin(meaning) => self.call_builtin(callee.name, callee.ty, *meaning, args),
+            Target::Host(host) => self.call_host(host, args),
+        }
+    }
+
     fn call(&mut self, op: Op, callee: u32, ty: Type, args: &[Ref]) -> Ref {
         let start = self.func.args.len() as u32;
         let region = args.iter().map(|&r| self.func.node(r).region).max().unwrap_or(0);
@@ -412,9 +448,9 @@ impl Builder {
         self.region = body;
     }
 
-    /// Ends the innermost loop; `nexts` are its carried values after one iteration.
-    pub(crate) fn end_loop(&mut self, nexts: &[Ref]) {
-        let Some((number, outer)) = self.open_loops.pop() else { return };
+    /// Ends the innermost loop; `nexts` are its carried values after one iteration. Gives its node.
+    pub(crate) fn end_loop(&mut self, nexts: &[Ref]) -> Ref {
+        let Some((number, outer)) = self.open_loops.pop() else { return Ref::NONE };
         let regions = self.func.regions.len().min(usize::from(u16::MAX)) as u16;
         let this = &mut self.func.loops[number as usize];
         this.regions_end = regions;
@@ -424,6 +460,7 @@ impl Builder {
         self.region = outer;
         let node = self.pin(Node { op: Op::Loop, ty: Type::Bool, region: outer, a: number, b: 0, c: 0 });
         self.func.loops[number as usize].node = node;
+        node
     }
 
     /// What carried value `at` of a loop that has ended is after it.
@@ -464,11 +501,7 @@ impl Builder {
                 return folded;
             }
             if op.is(COMMUTES) {
-                // Constants go right, else the older node goes left: one form for the table and the rules.
-                let (a, b) = (self.func.node(args[0]).op == Op::Const, self.func.node(args[1]).op == Op::Const);
-                if (a && !b) || (a == b && args[0] > args[1]) {
-                    args.swap(0, 1);
-                }
+                [args[0], args[1]] = self.ordered(op, [args[0], args[1]]);
             }
             if self.depth < RULE_FUEL {
                 self.depth += 1;
@@ -485,9 +518,32 @@ impl Builder {
                 debug_assert!(false, "rules do not terminate at {op:?}");
             }
         }
+        let node = self.pure_node(op, ty, args);
+        self.intern(node)
+    }
+
+    /// The node `op args`, in the outermost region where it can live.
+    fn pure_node(&self, op: Op, ty: Type, args: [Ref; 3]) -> Node {
         let region = args[..op.arity()].iter().map(|&r| self.func.node(r).region).max().unwrap_or(0);
         let [a, b, c] = args.map(|r| if r == Ref::NONE { 0 } else { r.0 });
-        self.intern(Node { op, ty, region, a, b, c })
+        Node { op, ty, region, a, b, c }
+    }
+
+    /// `a op b`, a test, if it was made already.
+    pub(crate) fn made(&self, op: Op, a: Ref, b: Ref) -> Option<Ref> {
+        let [a, b] = self.ordered(op, [a, b]);
+        self.lookup(&self.pure_node(op, Type::Bool, [a, b, Ref::NONE])).2
+    }
+
+    /// Operands that may be exchanged, in the order in which they are kept: constants go right, else the older node
+    /// goes left. One form for the table and the rules.
+    #[inline]
+    fn ordered(&self, op: Op, [a, b]: [Ref; 2]) -> [Ref; 2] {
+        if !op.is(COMMUTES) {
+            return [a, b];
+        }
+        let constants = (self.func.node(a).op == Op::Const, self.func.node(b).op == Op::Const);
+        if constants == (true, false) || (constants.0 == constants.1 && a > b) { [b, a] } else { [a, b] }
     }
 
     fn fold(&mut self, op: Op, ty: Type, args: [Ref; 3]) -> Option<Ref> {
@@ -506,21 +562,9 @@ impl Builder {
 
     /// The node equal to `node`: an old one or a new one.
     fn intern(&mut self, node: Node) -> Ref {
-        let hash = self.hash(&node) >> 32;
-        let mut probe = Probe::new(&node, hash, self.table.len());
-        loop {
-            let entry = self.table[probe.at];
-            if entry == 0 {
-                break;
-            }
-            if entry >> 32 == hash {
-                let r = Ref(entry as u32 - 1);
-                let old = self.func.node(r);
-                if *old == node || (node.op == Op::Call && self.same_call(old, &node)) {
-                    return r;
-                }
-            }
-            probe.advance();
+        let (probe, hash, known) = self.lookup(&node);
+        if let Some(known) = known {
+            return known;
         }
         let r = self.push(node);
         self.table[probe.at] = hash << 32 | u64::from(r.0 + 1);
@@ -528,6 +572,27 @@ impl Builder {
             self.grow();
         }
         r
+    }
+
+    /// The place of `node` in the table, its hash there, and the node equal to it, if there is one.
+    #[inline(always)]
+    fn lookup(&self, node: &Node) -> (Probe, u64, Option<Ref>) {
+        let hash = self.hash(node) >> 32;
+        let mut probe = Probe::new(node, hash, self.table.len());
+        loop {
+            let entry = self.table[probe.at];
+            if entry == 0 {
+                return (probe, hash, None);
+            }
+            if entry >> 32 == hash {
+                let r = Ref(entry as u32 - 1);
+                let old = self.func.node(r);
+                if old == node || (node.op == Op::Call && self.same_call(old, node)) {
+                    return (probe, hash, Some(r));
+                }
+            }
+            probe.advance();
+        }
     }
 
     fn same_call(&self, old: &Node, new: &Node) -> bool {

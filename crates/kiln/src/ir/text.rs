@@ -23,7 +23,7 @@
 //! return %10
 //! ```
 //!
-//! A `join` follows its `if` at once; an `if` whose value nobody wants has none. What a `loop` carries stands in its
+//! The `join`s of an `if` follow it before the next `if` of the block; one whose values nobody wants has none. What a `loop` carries stands in its
 //! first line with its value before the loop, and in `next` with its value after an iteration. `#` starts a comment.
 //! Whoever adds a kind of node adds its line to `line` and its reading to `Reader::statement`; the round trip of random functions is tested. Knows no rule and no meaning.
 

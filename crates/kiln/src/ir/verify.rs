@@ -7,7 +7,7 @@
 
 #![forbid(unsafe_code)]
 
-use super::{Func, Node, Ref, Target, TrapKind};
+use super::{Func, Loop, Node, Ref, Target, TrapKind};
 use crate::ops::{Op, PINNED, Sig};
 use crate::types::Type;
 
@@ -125,11 +125,20 @@ fn loops(func: &Func, nesting: &Nesting) -> Result<(), String> {
         _ => true,
     };
     ensure(func.nodes.iter().enumerate().all(|(r, n)| own(n, r)), "a phi or loop that nothing knows of")?;
-    // What lives in a loop stands in its stretch.
+    // What lives in a loop stands in its stretch, and the stretch in that of the loop around it.
+    let mut innermost: Vec<Option<&Loop>> = vec![None; func.regions.len()];
     for this in &func.loops {
-        let outside = func.nodes[..this.first.index()].iter().chain(&func.nodes[this.node.index() + 1..]);
-        let clean = outside.into_iter().all(|n| n.region < this.test || n.region >= this.regions_end);
+        innermost[usize::from(this.test)] = Some(this);
+    }
+    for (i, region) in func.regions.iter().enumerate().skip(1) {
+        innermost[i] = innermost[i].or(innermost[usize::from(region.parent)]);
+    }
+    for (i, node) in func.nodes.iter().enumerate() {
+        let this = innermost.get(usize::from(node.region)).copied().flatten();
+        let clean = this.is_none_or(|l| l.first.index() <= i && i <= l.node.index());
         ensure(clean, "a node of a loop stands outside its stretch")?;
+        let whole = node.op != Op::Loop || this.is_none_or(|l| l.first <= func.loops[node.a as usize].first);
+        ensure(whole, "a loop begins before the loop around it")?;
     }
     Ok(())
 }
@@ -277,6 +286,7 @@ mod tests {
 
     /// Spoils a function; finds the first node of an operation.
     type Damage = fn(&mut Func, &dyn Fn(Op) -> usize);
+    type SimpleDamage = fn(&mut Func);
 
     fn sample() -> Builder {
         let mut b = Builder::default();
@@ -318,7 +328,7 @@ mod tests {
             b.func
         };
         assert_eq!(verify(&sample()), Ok(()));
-        let damages: &[(&str, fn(&mut Func))] = &[
+        let damages: &[(&str, SimpleDamage)] = &[
             ("no node", |f| f.loops[0].node = Ref::NONE),
             ("another one's", |f| f.loops[0].node = Ref(0)),
             ("out of order", |f| f.loops[0].carried.0 = 1),

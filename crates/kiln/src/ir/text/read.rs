@@ -3,7 +3,7 @@
 #![forbid(unsafe_code)]
 
 use super::TRAPS;
-use crate::ir::build::Builder;
+use crate::ir::build::{Arms, Builder};
 use crate::ir::{Ref, matcher};
 use crate::ops::{Meaning, Op, Sig};
 use crate::run::host::HostFunction;
@@ -21,7 +21,7 @@ pub(crate) enum Known {
 /// Reads the text of a function into `b`, which was reset before; `callees` knows the functions by name. What is
 /// built is what `b`'s options make of it.
 pub(crate) fn parse(text: &str, b: &mut Builder, callees: &dyn Fn(&str) -> Option<Known>) -> Result<(), String> {
-    let mut reader = Reader { b, callees, values: Vec::new(), open: Vec::new(), closed: false };
+    let mut reader = Reader { b, callees, values: Vec::new(), open: Vec::new(), arms: vec![None] };
     for (number, line) in text.lines().enumerate() {
         let line = line.split('#').next().unwrap_or("").trim();
         if !line.is_empty() {
@@ -47,27 +47,12 @@ struct Reader<'a> {
     /// By number in the text.
     values: Vec<Option<Ref>>,
     open: Vec<Open>,
-    /// An `if` was closed, and its `join` may follow.
-    closed: bool,
+    /// By open block, and for the body: the `if` that was closed last in it, whose `join`s may follow.
+    arms: Vec<Option<Arms>>,
 }
 
 impl Reader<'_> {
     fn statement(&mut self, line: &str) -> Result<(), String> {
-        if std::mem::take(&mut self.closed) {
-            if let Some((name, ty, rest)) = definition(line)?
-                && let Some(arms) = rest.strip_prefix("join ")
-            {
-                let arms = self.operands(arms, Some(ty))?;
-                let &[a, b] = &arms[..] else { return Err("a join has two values".into()) };
-                if self.b.ty(a) != ty || self.b.ty(b) != ty {
-                    return Err("the arms have other types".into());
-                }
-                let join = self.b.end_if(a, b);
-                return self.define(name, join);
-            }
-            let nothing = self.b.const_bits(Type::Bool, 0);
-            self.b.end_if(nothing, nothing);
-        }
         if let Some(params) = line.strip_prefix("params") {
             for param in params.split_whitespace() {
                 let (name, ty) = typed_name(param)?;
@@ -85,18 +70,27 @@ impl Reader<'_> {
             let condition = self.condition(rest.strip_suffix('{').ok_or("a block starts with `{`")?)?;
             self.b.begin_if(condition);
             self.open.push(Open::Then);
+            self.arms.push(None);
             return Ok(());
         }
         if line == "} else {" {
             let arm = self.open.last_mut().filter(|arm| matches!(arm, Open::Then)).ok_or("no `if` is open")?;
             *arm = Open::Else;
+            self.forget_arms();
             self.b.begin_else();
             return Ok(());
         }
         if line == "}" {
+            self.arms.pop();
             match self.open.pop() {
-                Some(Open::Else) => self.closed = true,
-                Some(Open::Body(nexts)) => self.b.end_loop(&nexts),
+                Some(Open::Else) => {
+                    let arms = self.b.close_if();
+                    self.arms.pop();
+                    self.arms.push(Some(arms));
+                }
+                Some(Open::Body(nexts)) => {
+                    self.b.end_loop(&nexts);
+                }
                 _ => return Err("an `if` has two arms, a loop a test and a body".into()),
             }
             return Ok(());
@@ -109,6 +103,7 @@ impl Reader<'_> {
             let condition = self.condition(rest)?;
             self.b.begin_body(condition);
             let nexts = self.b.func.loops[number as usize].carried().map(|at| self.b.func.carried[at].phi).collect();
+            self.forget_arms();
             self.open.pop();
             self.open.push(Open::Body(nexts));
             return Ok(());
@@ -128,9 +123,30 @@ impl Reader<'_> {
             let r = self.exit(phi, ty)?;
             return self.define(name, r);
         }
+        if let Some(values) = rest.strip_prefix("join ") {
+            let r = self.join(values, ty)?;
+            return self.define(name, r);
+        }
         let (op, list) = rest.split_once(' ').ok_or("an operation has operands")?;
         let r = if matches!(op, "call" | "call!") { self.call(list, ty)? } else { self.operation(op, list, ty)? };
         self.define(name, r)
+    }
+
+    /// The next part of a block begins.
+    fn forget_arms(&mut self) {
+        if let Some(arms) = self.arms.last_mut() {
+            *arms = None;
+        }
+    }
+
+    fn join(&mut self, values: &str, ty: Type) -> Result<Ref, String> {
+        let values = self.operands(values, Some(ty))?;
+        let &[a, b] = &values[..] else { return Err("a join has two values".into()) };
+        if self.b.ty(a) != ty || self.b.ty(b) != ty {
+            return Err("the arms have other types".into());
+        }
+        let arms = self.arms.last().copied().flatten().ok_or("a join follows its `if` in the same block")?;
+        Ok(self.b.merge(arms, a, b))
     }
 
     /// `%3:f64 = 0.5, %4:i64 = %1`.
@@ -151,6 +167,7 @@ impl Reader<'_> {
             self.define(name, phi)?;
         }
         self.open.push(Open::Test(number));
+        self.arms.push(None);
         Ok(())
     }
 

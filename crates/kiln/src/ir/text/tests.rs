@@ -37,8 +37,7 @@ fn read(text: &str, options: BuildOptions) -> Builder {
     b
 }
 
-const PLAIN: BuildOptions =
-    BuildOptions { checked: false, fast: false, contract: false, optimise: false, node_limit: 1 << 24, trace: false };
+const PLAIN: BuildOptions = BuildOptions { optimise: false, ..BuildOptions::DEFAULT };
 
 /// Each file: a function, `---` with options (`fast`, `contract`), what the rules make of it, and which fired.
 #[test]
@@ -130,7 +129,8 @@ if %2 {
 }
 %8:i64 = join -1, %7
 %9:f64 = fma %3, -0, 0x7ff8000000000001
-return %8, %9, 2.5:f64, true:bool, nan:f32
+%10:f64 = join 0.5, %9
+return %8, %10, 2.5:f64, true:bool, nan:f32
 ";
     let b = read(text, PLAIN);
     assert_eq!(print(&b.func), text);
@@ -214,6 +214,8 @@ fn what_is_not_a_function_is_refused() {
         ("params %0:f64\n%1:i64 = call pure(%0)", "do not fit"),
         ("params %0:f64\n%1:f64 = param %0", "wrong number"),
         ("%99999999999:f64 = neg 1", "not a name"),
+        ("params %0:i64\n%1:i64 = join %0, %0", "follows its `if`"),
+        ("params %0:bool\nif %0 {\n} else {\n}\nif %0 {\n%1:bool = join %0, %0\n", "follows its `if`"),
         ("hello", "unknown statement"),
         ("loop %0:i64 = 1 {\n}", "a test and a body"),
         ("loop %0:i64 = 1 {\nwhile true\nnext 1, 2\n}", "another number"),
