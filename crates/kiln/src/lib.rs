@@ -41,7 +41,7 @@ pub use engine::{
 pub use error::{Error, RunError};
 pub use format::format;
 pub use functions::{FunctionInfo, functions};
-pub use inspect::Inspection;
+pub use inspect::{Inspection, PassEvent};
 pub use mem::Mode;
 pub use run::host::{HostBody, HostReturn};
 pub use span::{Diagnostic, Place, Span};

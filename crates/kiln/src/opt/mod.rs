@@ -39,11 +39,7 @@ pub(crate) struct Pass {
 
 /// The passes of a round, in order.
 pub(crate) const PASSES: &[Pass] = &[
-    Pass {
-        name: "trips",
-        why: "first: how often loops run decides everything below",
-        find: loops::trips::count,
-    },
+    Pass { name: "trips", why: "first: how often loops run decides everything below", find: loops::trips::count },
     Pass {
         name: "steps",
         why: "before `want`: what counts steps is wanted only if the counter can run out",
@@ -59,16 +55,8 @@ pub(crate) const PASSES: &[Pass] = &[
         why: "before all that weighs what a loop costs: what is not wanted costs nothing",
         find: want,
     },
-    Pass {
-        name: "unroll",
-        why: "before `strength`: a product of a number is a number",
-        find: loops::unroll::choose,
-    },
-    Pass {
-        name: "strength",
-        why: "last: it is for the loops that stay",
-        find: loops::strength::reduce,
-    },
+    Pass { name: "unroll", why: "before `strength`: a product of a number is a number", find: loops::unroll::choose },
+    Pass { name: "strength", why: "last: it is for the loops that stay", find: loops::strength::reduce },
 ];
 
 /// The passes after the last round, under `fast`.

@@ -19,9 +19,9 @@ use super::plan::Plan;
 use super::wanted::Wanted;
 use crate::ir::build::{Arms, Builder};
 use crate::ir::{Func, Node, Ref, TrapKind, matcher};
-use loops::{Kept, Unrolled};
 use crate::ops::Op;
 use crate::types::Type;
+use loops::{Kept, Unrolled};
 
 /// The memory of replays, for reuse.
 #[derive(Default)]

@@ -95,12 +95,16 @@ fn random_functions_stay_the_same() {
             kitchen.random.0 = seed;
             kitchen.steps = [5, 20, 60, 1000][round % 4];
             kitchen.cook(b, size);
-            if std::env::var_os("KILN_TALK").is_some() { println!("{round} {} nodes", b.func.nodes.len()); }
+            if std::env::var_os("KILN_TALK").is_some() {
+                println!("{round} {} nodes", b.func.nodes.len());
+            }
         }
         after.options = BuildOptions::DEFAULT;
         let t = std::time::Instant::now();
         optimiser.run(&mut after, kitchen.budget);
-        if std::env::var_os("KILN_TALK").is_some() { println!("{:?} -> {}", t.elapsed(), after.func.nodes.len()); }
+        if std::env::var_os("KILN_TALK").is_some() {
+            println!("{:?} -> {}", t.elapsed(), after.func.nodes.len());
+        }
         for event in &optimiser.report.events {
             let number = match event.what {
                 What::Inlined(_) => 0,
@@ -114,7 +118,9 @@ fn random_functions_stay_the_same() {
             events[number] += 1;
         }
         shorter += usize::from(after.func.effects.len() < before.func.effects.len());
-        if std::env::var("KILN_SHOW").is_ok_and(|n| n.parse() == Ok(round)) { println!("{}\n----\n{}", print(&before.func), print(&after.func)); }
+        if std::env::var("KILN_SHOW").is_ok_and(|n| n.parse() == Ok(round)) {
+            println!("{}\n----\n{}", print(&before.func), print(&after.func));
+        }
         ended += kitchen.compare(&before.func, &after.func, &format!("round {round}"));
     }
     println!("{ended} evaluations ended, {events:?}, {shorter} of {rounds} have fewer effects");

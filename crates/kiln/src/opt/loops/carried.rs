@@ -6,8 +6,8 @@
 #![forbid(unsafe_code)]
 
 use crate::ir::{Carried, Func, Loop};
-use crate::opt::plan::Carry;
 use crate::opt::Study;
+use crate::opt::plan::Carry;
 
 /// What two carried values share if they are always equal: beginning and next value, in which the value itself is
 /// `OWN`; then the number of the carried value.

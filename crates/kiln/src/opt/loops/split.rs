@@ -6,8 +6,8 @@
 
 #![forbid(unsafe_code)]
 
-use super::{affine, is_invariant, step_of};
 use super::range::int;
+use super::{affine, is_invariant, step_of};
 use crate::ir::{Func, Loop, Node, Ref};
 use crate::ops::Op;
 use crate::opt::plan::{Carry, Fate};

@@ -86,6 +86,7 @@ fn consume(study: &mut Study<'_>) {
         return;
     }
     let fates = &study.plan.fates;
-    let unrolled = study.loops.iterations(study.func).zip(fates).filter(|(_, fate)| matches!(fate, Fate::Unroll { .. }));
+    let unrolled =
+        study.loops.iterations(study.func).zip(fates).filter(|(_, fate)| matches!(fate, Fate::Unroll { .. }));
     *study.consumed = unrolled.map(|(steps, _)| steps).fold(*study.consumed, u64::saturating_add);
 }
