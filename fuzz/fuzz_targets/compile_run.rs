@@ -4,6 +4,8 @@
 #[allow(dead_code, reason = "the generator is shared with tests that use more of it")]
 #[path = "../../crates/kiln/tests/support/generate.rs"]
 mod generate;
+#[path = "../../crates/kiln/tests/support/statements.rs"]
+mod statements;
 
 use generate::{Bytes, Choices as _, Shape, program};
 use kiln::{Engine, EngineKind, Level, Options, Type, Value};
@@ -29,7 +31,7 @@ static ENGINES: LazyLock<Vec<Vec<(Engine, Engine)>>> = LazyLock::new(|| {
 fuzz_target!(|bytes: &[u8]| {
     let mut choices = Bytes(bytes);
     let engines = &ENGINES[choices.below(3)];
-    let program = program(&mut choices, Shape { depth: 6, routines: true });
+    let program = program(&mut choices, Shape { depth: 6, routines: true, statements: false });
     let args: Vec<Value> = program
         .types
         .iter()

@@ -88,20 +88,30 @@ fn campaign(seed: u64, shape: Shape, fast: bool, checked: bool) {
 
 #[test]
 fn strict() {
-    campaign(1 << 20, Shape { depth: 5, routines: true }, false, false);
+    campaign(1 << 20, Shape { depth: 5, routines: true, statements: false }, false, false);
 }
 
 #[test]
 fn strict_and_deep() {
-    campaign(2 << 20, Shape { depth: 8, routines: false }, false, false);
+    campaign(2 << 20, Shape { depth: 8, routines: false, statements: false }, false, false);
 }
 
 #[test]
 fn fast() {
-    campaign(3 << 20, Shape { depth: 6, routines: false }, true, false);
+    campaign(3 << 20, Shape { depth: 6, routines: false, statements: false }, true, false);
 }
 
 #[test]
 fn checked() {
-    campaign(4 << 20, Shape { depth: 5, routines: false }, false, true);
+    campaign(4 << 20, Shape { depth: 5, routines: false, statements: false }, false, true);
+}
+
+#[test]
+fn programs() {
+    campaign(5 << 20, Shape { depth: 4, routines: false, statements: true }, false, false);
+}
+
+#[test]
+fn checked_programs() {
+    campaign(6 << 20, Shape { depth: 4, routines: false, statements: true }, false, true);
 }

@@ -67,11 +67,23 @@ pub struct Shape {
     pub depth: u32,
     /// Functions that are computed by routines (sine and the like), which take most of the time.
     pub routines: bool,
+    /// Functions, variables, loops and aggregates.
+    pub statements: bool,
 }
 
 /// Makes a formula.
 pub fn program(choices: &mut dyn Choices, shape: Shape) -> Program {
-    let mut g = Generator { choices, names: Vec::new(), fresh: 0, shape, text: String::new() };
+    let mut g = Generator {
+        choices,
+        names: Vec::new(),
+        variables: Vec::new(),
+        functions: Vec::new(),
+        loops: 0,
+        breakable: false,
+        fresh: 0,
+        shape,
+        text: String::new(),
+    };
     let inputs = 1 + g.below(7);
     let mut params = String::new();
     let mut types = Vec::new();
@@ -85,35 +97,47 @@ pub fn program(choices: &mut dyn Choices, shape: Shape) -> Program {
     }
     let ty = Ty::ALL[g.below(5)];
     let depth = g.shape.depth;
+    if shape.statements {
+        g.functions(depth);
+    }
     g.body(ty, depth, true);
     Program { params, types, text: g.text }
 }
 
-struct Generator<'a> {
+pub(super) struct Generator<'a> {
     choices: &'a mut dyn Choices,
-    /// Inputs and lets in scope.
-    names: Vec<(String, Ty)>,
-    fresh: usize,
+    /// Inputs, lets and variables in scope.
+    pub(super) names: Vec<(String, Ty)>,
+    /// The variables that may be assigned to.
+    pub(super) variables: Vec<(String, Ty)>,
+    pub(super) functions: Vec<super::statements::Function>,
+    /// How many loops are around.
+    pub(super) loops: usize,
+    /// May a statement leave the loop around it?
+    pub(super) breakable: bool,
+    pub(super) fresh: usize,
     shape: Shape,
     text: String,
 }
 
 impl Generator<'_> {
-    fn below(&mut self, n: usize) -> usize {
+    pub(super) fn below(&mut self, n: usize) -> usize {
         self.choices.below(n)
     }
 
-    fn one<T: Copy>(&mut self, of: &[T]) -> T {
+    pub(super) fn one<T: Copy>(&mut self, of: &[T]) -> T {
         of[self.below(of.len())]
     }
 
-    fn push(&mut self, text: &str) {
+    pub(super) fn push(&mut self, text: &str) {
         self.text.push_str(text);
     }
 
     /// Some lets, then the result.
-    fn body(&mut self, ty: Ty, depth: u32, outermost: bool) {
-        let scope = self.names.len();
+    pub(super) fn body(&mut self, ty: Ty, depth: u32, outermost: bool) {
+        let (scope, variables) = (self.names.len(), self.variables.len());
+        // What stands inside an expression cannot leave the loop around it, nor can a function's body.
+        let breakable = std::mem::replace(&mut self.breakable, false);
         let lets = self.below(if outermost { 4 } else { 2 });
         for _ in 0..lets {
             let its = Ty::ALL[self.below(5)];
@@ -125,12 +149,17 @@ impl Generator<'_> {
             self.push(separator);
             self.names.push((name, its));
         }
+        if self.shape.statements {
+            self.statements(depth.min(3));
+        }
         self.expression(ty, depth);
+        self.breakable = breakable;
         self.names.truncate(scope);
+        self.variables.truncate(variables);
     }
 
     /// An expression of this type, in parentheses where it needs them.
-    fn expression(&mut self, ty: Ty, depth: u32) {
+    pub(super) fn expression(&mut self, ty: Ty, depth: u32) {
         if depth == 0 || self.below(8) == 0 {
             return self.leaf(ty);
         }
@@ -143,6 +172,8 @@ impl Generator<'_> {
                 self.expression(ty, depth - 1);
                 return self.push(open.1);
             }
+            3 if self.shape.statements && self.own_call(ty, depth - 1) => return,
+            4 if self.shape.statements && self.loops < 2 => return self.aggregate(ty, depth - 1),
             _ => {}
         }
         match ty {
@@ -159,7 +190,7 @@ impl Generator<'_> {
             let name = self.names[at].0.clone();
             return self.push(&name);
         }
-        if fitting.is_empty() && self.below(3) > 0 {
+        if fitting.is_empty() && !self.names.is_empty() && self.below(3) > 0 {
             let at = self.below(self.names.len());
             let name = self.names[at].0.clone();
             return self.push(&format!("{}({name})", ty.name()));

@@ -5,6 +5,7 @@
 #![allow(dead_code, reason = "each test program uses a part of it")]
 
 pub mod generate;
+pub mod statements;
 
 use kiln::{Engine, EngineKind, Function, Level, Options, Type, Value};
 
