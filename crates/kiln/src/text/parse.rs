@@ -14,16 +14,24 @@
 
 mod block;
 mod define;
+mod frame;
+mod heads;
 mod loops;
 mod mistakes;
 mod recover;
 mod statement;
 
 use super::ast::{Ast, FIRST, Kind, Node, PARENTHESISED};
+
 use super::lex::{Tok, Token};
 use super::symbols::{Symbol, Symbols};
 use super::{Limits, Sink};
 use crate::span::{Diagnostic, Span, quote};
+pub(super) use frame::Frame;
+use frame::{
+    BROKEN, DO, HAS_BEGIN, HAS_RESULT, HAS_UNSUPPORTED, IF_CALL, IF_FLAGS, LOOPS, MAYBE_BEGIN, PARENTHESES, REPORTED,
+    STATEMENT, VALUE, Wait,
+};
 
 /// Levels of precedence, low to high; 0 is a barrier.
 pub(super) mod level {
@@ -85,127 +93,6 @@ pub(super) fn level_of(kind: Kind) -> u8 {
         _ => BINARY_ROWS.iter().find(|row| row.1 == kind).map_or(u8::MAX, |row| row.2),
     }
 }
-
-/// What waits on the stack.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Wait {
-    /// An operator, for its right operand.
-    Binary,
-    /// A comparison, likewise; `count` links were emitted before it.
-    Compare,
-    Prefix,
-    /// After `?`, for `:`.
-    TernaryThen,
-    /// After `:`, for the second arm.
-    TernaryElse,
-    Paren,
-    /// `[`, which means nothing.
-    Bracket,
-    /// A call; `data` is the symbol, `count` the arguments read.
-    Call,
-    /// After `if`, for `{`.
-    IfCondition,
-    /// After `else`, for the inner `if` to be complete.
-    ElseIf,
-    /// In the first block of an `if`; `data` is the brace, `count` where the `if`'s subtree begins, `first` where the
-    /// block's does.
-    BlockThen,
-    /// In the second.
-    BlockElse,
-    /// After `let name =`, `var name =` or `name =`; `op` is the node, `data` the symbol.
-    Value,
-    /// After `for name in`, for `..`; `count` is the name's token.
-    ForLow,
-    /// After `..`, for `{`.
-    ForHigh,
-    /// After `while`, for `{`.
-    WhileCondition,
-    /// In the block of a loop; `op` is the node, the rest as in `BlockThen`.
-    Loop,
-    /// After the `for name in` of an aggregate, for `..`; `count` is the name's token, `data` that of the aggregate.
-    AggregateLow,
-    /// After `..`, for `)`; then below `AggregateTerm`.
-    AggregateHigh,
-    /// Back behind the `(`, for the `for`; `count` is the token `)`, `data` the `stop` of what is around.
-    AggregateTerm,
-    /// After `fn name(...) =`; `data` is the function's index.
-    FnValue,
-    /// In the block of a function, as `BlockThen`.
-    FnBlock,
-    /// In `{ name: value, ... }`, between two values; `count` values were read.
-    Results,
-    /// After a name and `:`; `data` is the symbol, `start` and `count` are where the name stands.
-    ResultValue,
-    Program,
-}
-
-impl Wait {
-    /// Waits for the `{` of a block?
-    fn is_header(self) -> bool {
-        matches!(self, Wait::IfCondition | Wait::ForLow | Wait::ForHigh | Wait::WhileCondition)
-    }
-
-    /// Takes statements?
-    fn is_container(self) -> bool {
-        matches!(self, Wait::BlockThen | Wait::BlockElse | Wait::Loop | Wait::FnBlock | Wait::Program)
-    }
-}
-
-/// Something that is not complete yet.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Frame {
-    wait: Wait,
-    op: Kind,
-    level: u8,
-    /// The constants below, each group for its own frames.
-    flags: u8,
-    count: u32,
-    /// The node where this frame's subtree begins.
-    first: u32,
-    /// Where its text begins.
-    start: u32,
-    /// Operators: where the operator stands. Calls and `Value`: the symbol.
-    data: u32,
-}
-
-// Containers.
-
-/// The `BlockBegin` was made, and stays.
-const HAS_BEGIN: u8 = 1;
-/// The last thing read was an expression.
-const HAS_RESULT: u8 = 2;
-/// Something in it was reported, so that nothing is said about a result.
-const HAS_UNSUPPORTED: u8 = 4;
-/// The `BlockBegin` was made for an `if`, and goes if that is an expression and all there is.
-const MAYBE_BEGIN: u8 = 8;
-
-// `if`, also as containers.
-
-/// It began a statement.
-const STATEMENT: u8 = 16;
-/// Its blocks so far have no result.
-const DO: u8 = 32;
-/// They have one.
-const VALUE: u8 = 64;
-/// Its blocks do not agree, or something in one was reported.
-const BROKEN: u8 = 128;
-/// What outlives a block.
-const IF_FLAGS: u8 = STATEMENT | DO | VALUE | BROKEN;
-
-// Calls.
-
-/// The keyword `if`, not a name.
-const IF_CALL: u8 = 1;
-
-// Heads of `for`, beside `INCLUSIVE`.
-
-/// The head stands in parentheses.
-const PARENTHESES: u8 = 1;
-/// Something in it was reported.
-const REPORTED: u8 = 2;
-
-/// Loops and aggregates nest at most this deep.
-const LOOPS: u32 = 64;
 
 /// What may come next.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -335,7 +222,11 @@ impl Parser<'_> {
     }
 
     fn next_kind(&self) -> Tok {
-        self.tokens.get(self.at + 1).map_or(Tok::End, |t| t.kind)
+        self.kind_at(1)
+    }
+
+    fn kind_at(&self, ahead: usize) -> Tok {
+        self.tokens.get(self.at + ahead).map_or(Tok::End, |token| token.kind)
     }
 
     #[inline]
@@ -586,6 +477,9 @@ impl Parser<'_> {
         let frame = self.barrier();
         if frame.wait == Wait::ResultValue {
             return self.end_result(frame);
+        }
+        if frame.wait == Wait::Value && self.next_kind() == Tok::Name && self.kind_at(2) == Tok::Eq {
+            return self.second_definition(frame, token);
         }
         if frame.wait != Wait::Call {
             let mut diagnostic = Diagnostic::error("syntax/comma", token.span(), "unexpected comma");

@@ -39,7 +39,7 @@ fixed! {
     SUM = "sum", PROD = "prod", MIN = "min", MAX = "max", ANY = "any", ALL = "all", COUNT = "count",
     // Words of other languages, which are ordinary names here; where they can be no names the parser says what is meant.
     RETURN = "return", DEF = "def", FUNCTION = "function", ELIF = "elif", ELSEIF = "elseif", ELSIF = "elsif",
-    RANGE = "range", MUT = "mut",
+    RANGE = "range", MUT = "mut", THEN = "then",
 }
 
 impl Symbol {

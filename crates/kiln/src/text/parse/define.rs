@@ -84,7 +84,9 @@ impl Parser<'_> {
             self.not_last();
         }
         if self.top().wait != Wait::Program || !self.looks_like_results() {
-            return self.misplaced_brace(open);
+            self.leaf(Kind::Error, open.span(), 0);
+            self.misplaced_brace();
+            return State::Operator;
         }
         self.wait(Wait::Results, open.start, open.start, 0);
         self.blocks += 1;

@@ -140,6 +140,12 @@ impl Parser<'_> {
             let message = format!("{} stands outside of every loop", self.text(token));
             self.error("syntax/loop", token.span(), message);
             self.top().flags |= HAS_UNSUPPORTED;
+            self.skip_statement();
+        }
+        let next = self.token();
+        if matches!(next.kind, Tok::Number | Tok::Name) || next.kind == Tok::Keyword && Symbol(next.data) == Symbol::IF
+        {
+            self.no_jump_value(token, next);
         }
         State::Separator
     }

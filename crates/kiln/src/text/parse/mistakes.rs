@@ -1,15 +1,13 @@
 //! What is said about statements that are not right, and how reading goes on after them.
 //!
-//! Owns the parser's cold paths in statements, blocks, loops and definitions, among them what people write who come
-//! from other languages. The one idea: each reads as if the likeliest meaning had been written, so that one mistake
+//! Owns the parser's cold paths in statements and definitions, among them what people write who come from other
+//! languages; those of blocks and loops are in `heads`. The one idea: each reads as if the likeliest meaning had been written, so that one mistake
 //! gives one diagnostic. Obligations of an adder: consume a token or pop a frame; look at a bounded number of tokens, or
 //! only while the sink wants more. Deliberately does not know what comes after.
 
 #![forbid(unsafe_code)]
 
-use super::{
-    Frame, HAS_BEGIN, HAS_RESULT, HAS_UNSUPPORTED, MAYBE_BEGIN, Parser, REPORTED, State, Wait, level, level_of,
-};
+use super::{Frame, HAS_RESULT, HAS_UNSUPPORTED, Parser, REPORTED, State, Wait};
 use crate::span::{Diagnostic, Span, quote};
 use crate::text::ast::{Kind, PARENTHESISED};
 use crate::text::lex::{Tok, Token};
@@ -18,7 +16,7 @@ use crate::text::symbols::Symbol;
 const LAST_LINE: &str = "the last line of a formula, a function or a block of `if` is its value";
 
 /// Ends a statement, or what it stands in?
-fn separates(token: Token) -> bool {
+pub(super) fn separates(token: Token) -> bool {
     matches!(token.kind, Tok::Newline | Tok::Semicolon | Tok::RBrace | Tok::End)
 }
 
@@ -41,6 +39,10 @@ impl Parser<'_> {
     /// The expression before this point stands in the block of a loop.
     #[cold]
     pub(super) fn lost_in_loop(&mut self) {
+        if self.token().kind == Tok::End {
+            // Rather its `}` is missing.
+            return;
+        }
         self.lost("a loop has no result; the value of this expression is lost", "assign it to a `var`: `name = ...`");
     }
 
@@ -53,7 +55,7 @@ impl Parser<'_> {
     }
 
     /// `x == 1`, of which nothing comes: `x = 1` was meant.
-    fn lost_comparison(&self, at: usize) -> Option<Diagnostic> {
+    pub(super) fn lost_comparison(&self, at: usize) -> Option<Diagnostic> {
         let (node, right) = (self.ast.nodes[at], self.ast.nodes[at.checked_sub(1)?]);
         let left = self.ast.nodes.get((right.first as usize).checked_sub(1)?)?;
         if node.kind != Kind::Eq || node.flags & PARENTHESISED != 0 || left.kind != Kind::Name {
@@ -140,7 +142,10 @@ impl Parser<'_> {
     pub(super) fn no_separator(&mut self, token: Token) -> State {
         let found = self.text(token);
         let place = Span::new(token.start, token.start);
+        let previous = self.tokens[self.at.saturating_sub(1)];
         match token.kind {
+            // After a parenthesis that is not closed a new line is no token.
+            _ if self.sink.has_errors() && self.is_below(previous, token) => {}
             Tok::Keyword if Symbol(token.data) == Symbol::ELSE => {
                 self.error("syntax/else", token.span(), "there is no `if` for this `else`");
                 self.top().flags |= HAS_UNSUPPORTED;
@@ -157,8 +162,7 @@ impl Parser<'_> {
                 self.sink.push(Diagnostic::error("syntax/separator", token.span(), message).fix(place, "; "));
             }
             _ => {
-                let message = format!("unexpected {found} after a statement, which has no value");
-                self.error("syntax/separator", token.span(), message);
+                self.error("syntax/separator", token.span(), format!("unexpected {found} after a statement"));
                 self.skip_statement();
             }
         }
@@ -259,410 +263,43 @@ impl Parser<'_> {
         self.assignment(name)
     }
 
-    /// `x++`, if nothing follows.
+    /// `x++`, if nothing follows on the line.
     #[cold]
     pub(super) fn increment(&mut self, name: Token, operator: Token) -> State {
         let tokens = &self.tokens[self.at..];
-        if tokens.get(3).is_none_or(|&after| !separates(after)) {
+        let second = tokens[2];
+        let ends = tokens.get(3).is_none_or(|&after| separates(after) || self.is_below(second, after));
+        if !ends {
             return self.expression_statement();
         }
-        let span = Span::new(operator.start, tokens[2].end);
+        let span = Span::new(operator.start, second.end);
         let (text, sign) = (name.span().text(self.source), operator.span().text(self.source));
-        let diagnostic =
-            Diagnostic::error("syntax/assign", span, format!("there is no {}", quote(span.text(self.source))));
+        let message = format!("there is no {}", quote(span.text(self.source)));
+        let diagnostic = Diagnostic::error("syntax/assign", span, message);
         self.sink.push(diagnostic.fix(span, format!(" = {text} {sign} 1")));
         self.advance();
-        let state = self.assignment(name);
+        self.assignment(name);
         self.leaf(Kind::Error, span, 0);
-        if state == State::Operand { State::Operator } else { state }
+        self.end_statement()
     }
-}
 
-// Blocks.
+    /// Stands the second token on a line below the first, of two neighbours?
+    fn is_below(&self, first: Token, second: Token) -> bool {
+        Span::new(first.end, second.start).text(self.source).contains('\n')
+    }
 
-impl Parser<'_> {
-    /// The `{` at `open` is never closed.
+    /// `let a = 1, b = 2`, at the comma.
     #[cold]
-    pub(super) fn unclosed_brace(&mut self, open: u32, here: Span) {
-        let diagnostic = Diagnostic::error("unclosed", Span::new(open, open + 1), "this `{` is never closed");
-        self.sink.push(diagnostic.fix(Span::new(here.start, here.start), " }"));
-    }
-
-    /// Can no expression go on with this token, but a statement begin?
-    pub(super) fn begins_statement(&self, token: Token) -> bool {
-        match token.kind {
-            Tok::Name => self.next_kind() == Tok::Eq,
-            Tok::Keyword => matches!(
-                Symbol(token.data),
-                Symbol::LET | Symbol::FN | Symbol::VAR | Symbol::FOR | Symbol::WHILE | Symbol::BREAK | Symbol::CONTINUE
-            ),
-            _ => false,
-        }
-    }
-
-    /// The head on top is complete, and no `{` follows.
-    #[cold]
-    pub(super) fn missing_brace(&mut self, here: Token) -> State {
-        let frame = *self.top();
-        let found = self.text(here);
-        if here.kind == Tok::Newline && self.next_kind() == Tok::LBrace {
-            self.advance();
-            let brace = self.token();
-            let message = "the `{` of a block stands on the line that it belongs to";
-            let gap = Span::new(here.start, brace.start);
-            self.sink.push(Diagnostic::error("syntax/brace", brace.span(), message).fix(gap, " "));
-            return self.brace(brace);
-        }
-        let (code, help) = match frame.wait {
-            Wait::IfCondition => ("syntax/if", "write `if(c, a, b)` or `if c { a } else { b }`"),
-            Wait::WhileCondition => ("syntax/while", "write `while condition { ... }`"),
-            _ => ("syntax/for", "write `for k in a..b { ... }`"),
-        };
-        if frame.flags & REPORTED == 0 || !matches!(frame.wait, Wait::ForLow | Wait::ForHigh) {
-            let wanted = if frame.wait == Wait::ForLow { "`..`" } else { "`{`" };
-            let mut diagnostic =
-                Diagnostic::error(code, here.span(), format!("expected {wanted}, found {found}")).help(help);
-            if here.kind == Tok::Colon {
-                diagnostic = diagnostic.fix(here.span(), " {");
-            } else if frame.wait != Wait::ForLow && frame.wait != Wait::IfCondition {
-                diagnostic = diagnostic.fix(Span::new(here.start, here.start), " { ");
-            }
-            self.sink.push(diagnostic);
-        }
-        if here.kind == Tok::Colon {
-            self.advance();
-        }
-        if self.has_surplus_brace() {
-            if frame.wait == Wait::ForLow {
-                self.leaf(Kind::Error, here.span(), 0);
-            }
-            return self.open_body();
-        }
-        self.unfinished(frame, false);
-        self.end_frames(true)
-    }
-
-    /// Is there a `}` more than blocks are open?
-    fn has_surplus_brace(&self) -> bool {
-        if self.sink.is_full() {
-            return false;
-        }
-        let (mut depth, mut surplus) = (0u32, 0u32);
-        for token in &self.tokens[self.at..=self.stop] {
-            match token.kind {
-                Tok::LBrace => depth += 1,
-                Tok::RBrace if depth > 0 => depth -= 1,
-                Tok::RBrace => surplus += 1,
-                _ => {}
-            }
-        }
-        surplus > self.blocks
-    }
-
-    /// At `{` after an operand, and no block is expected here; perhaps one is after a bracket that is not closed.
-    #[cold]
-    pub(super) fn unexpected_brace(&mut self, token: Token) -> State {
-        let brackets =
-            [Wait::Paren, Wait::Call, Wait::Bracket, Wait::TernaryThen, Wait::AggregateLow, Wait::AggregateHigh];
-        let mut below = self.frames.iter().rev().filter(|f| f.level == level::BARRIER && !brackets.contains(&f.wait));
-        if self.sink.wants_more() && below.next().is_some_and(|frame| frame.wait.is_header()) {
-            let mut report = true;
-            loop {
-                let frame = self.barrier();
-                if frame.wait.is_header() {
-                    return self.brace(token);
-                }
-                self.unfinished(frame, report);
-                report = false;
-            }
-        }
-        self.error("syntax/operator", token.span(), "unexpected `{` after an expression");
-        self.infix(Wait::Binary, Kind::Error, level::POW, token);
-        self.skip_braces()
-    }
-
-    /// At `{` where nothing takes a block.
-    #[cold]
-    pub(super) fn misplaced_brace(&mut self, open: Token) -> State {
-        let diagnostic = if self.looks_like_results() {
-            let message = "several results can only be the last line of the whole formula";
-            Diagnostic::error("syntax/results", open.span(), message)
-        } else {
-            let message = "a block stands after `if`, `else`, `for`, `while` or `fn` only";
-            let help = "parentheses group an expression; several results have names: `{ a: x, b: y }`";
-            Diagnostic::error("syntax/block", open.span(), message).help(help)
-        };
-        self.sink.push(diagnostic);
-        self.skip_braces()
-    }
-
-    /// Of two blocks of an `if` one has a result and one has none; the frame's is the later.
-    #[cold]
-    pub(super) fn arms_differ(&mut self, frame: Frame, brace: Token, has_value: bool) {
-        if self.top().flags & super::BROKEN != 0 {
-            return;
-        }
-        let later = Span::new(frame.data, brace.end);
-        let last = self.ast.nodes.last().map_or(0, |last| last.first);
-        let first = match frame.wait {
-            // The condition of an `else if`.
-            Wait::BlockThen => frame.count,
-            _ if frame.flags & (HAS_BEGIN | MAYBE_BEGIN) != 0 => frame.first,
-            _ => last,
-        };
-        // Before it stands `IfElse`, and before that the other block.
-        let earlier = (first as usize).checked_sub(2).map_or(later, |at| self.ast.nodes[at].span());
-        let (without, with) = if has_value { (earlier, later) } else { (later, earlier) };
-        let message = "this block has no result, but another one of its `if` has";
-        let diagnostic = Diagnostic::error("empty/result", without, message).label(with, "this has a result");
-        self.sink.push(diagnostic.help("the last line of a block is its value"));
-    }
-
-    /// After statements comes `else if(c, a, b)`.
-    #[cold]
-    pub(super) fn value_after_statements(&mut self, frame: Frame) {
-        let span = self.ast.nodes.last().map_or(Span::default(), |last| last.span());
-        let message = "this has a value, but the first block of the `if` has none";
-        let place = Span::new(frame.start, frame.start + 2);
-        self.sink.push(Diagnostic::error("empty/result", span, message).label(place, "of this `if`"));
-    }
-
-    /// An `if` whose block has a result ends without `else`.
-    #[cold]
-    pub(super) fn needs_else(&mut self, frame: Frame, brace: Token) {
-        let index = self.ast.nodes.len() - 1;
-        let value = if self.ast.nodes[index].kind == Kind::Block { index.saturating_sub(1) } else { index };
-        let message = "an `if` needs an `else`: it is an expression and must have a value";
-        let mut diagnostic = Diagnostic::error("syntax/else", brace.span(), message)
-            .label(Span::new(frame.start, frame.start + 2), "of this `if`");
-        if frame.flags & super::STATEMENT != 0 {
-            diagnostic = self.lost_comparison(value).unwrap_or_else(|| {
-                diagnostic.help("without `else` a block holds statements only, such as `name = ...`")
-            });
-        }
-        self.sink.push(diagnostic);
-    }
-
-    /// Is the token after a block the `elif` of another language?
-    pub(super) fn is_else_if(&self, at: usize) -> bool {
-        let token = self.tokens[at];
-        if token.kind != Tok::Name || !matches!(Symbol(token.data), Symbol::ELIF | Symbol::ELSEIF | Symbol::ELSIF) {
-            return false;
-        }
-        match self.tokens[at + 1].kind {
-            Tok::Name | Tok::Number | Tok::Keyword | Tok::Bang | Tok::Tilde => true,
-            // On a line of its own it is a call.
-            Tok::LParen => at == self.at,
-            _ => false,
-        }
-    }
-
-    #[cold]
-    pub(super) fn foreign_else_if(&mut self, token: Token) -> State {
-        let message = format!("{} is written `else if`", self.text(token));
-        self.sink.push(Diagnostic::error("syntax/else", token.span(), message).fix(token.span(), "else if"));
-        self.else_if()
-    }
-
-    /// After `else` comes neither `{` nor `if`.
-    #[cold]
-    pub(super) fn lone_else(&mut self, next: Token) -> State {
-        let message = format!("expected `{{` or `if` after `else`, found {}", self.text(next));
-        self.error("syntax/else", next.span(), message);
-        self.leaf(Kind::Error, next.span(), 0);
-        self.skip_in_brackets();
-        self.top().wait = Wait::ElseIf;
-        self.end_else_if(next.end)
-    }
-}
-
-// Loops.
-
-impl Parser<'_> {
-    /// At the `(` after `for`. Is it `(k in a..b)`? Then the parenthesis is passed.
-    #[cold]
-    pub(super) fn head_in_parentheses(&mut self) -> bool {
-        let (open, name, word) = (self.token(), self.tokens.get(self.at + 1), self.tokens.get(self.at + 2));
-        let is_head = name.is_some_and(|name| name.kind == Tok::Name)
-            && word.is_some_and(|word| word.kind == Tok::Keyword && Symbol(word.data) == Symbol::IN);
-        if is_head {
-            let message = "what follows `for` stands without parentheses";
-            self.sink.push(Diagnostic::error("syntax/for", open.span(), message).help("write `for k in a..b { ... }`"));
-            self.advance();
-        }
-        is_head
-    }
-
-    /// `for (k = 0; k < n; k++)`.
-    #[cold]
-    pub(super) fn foreign_for(&mut self, keyword: usize, start: u32) -> State {
-        let span = self.tokens[keyword].span();
-        let help = "write `for k in a..b { ... }` or `while condition { ... }`";
-        self.sink.push(Diagnostic::error("syntax/for", span, "a `for` goes over a range").help(help));
-        let mut depth = 0u32;
-        loop {
-            match self.token().kind {
-                Tok::LParen => depth += 1,
-                Tok::RParen => depth -= 1,
-                _ => {}
-            }
-            if self.at == self.stop || self.token().kind == Tok::LBrace {
-                break;
-            }
-            self.advance();
-            if depth == 0 {
-                break;
-            }
-        }
-        self.wait(Wait::ForHigh, start, 0, keyword as u32);
-        self.top().flags = REPORTED;
-        self.leaf(Kind::Error, span, 0);
-        self.leaf(Kind::Error, span, 0);
-        State::Operator
-    }
-
-    /// After `for` comes no name, or after the name no `in`.
-    #[cold]
-    pub(super) fn wrong_head(&mut self, first: Token) {
-        let here = self.token();
-        let found = self.text(here);
-        if first.kind != Tok::Name {
-            self.error("syntax/for", here.span(), format!("expected a name after `for`, found {found}"));
-            if !separates(here) && !matches!(here.kind, Tok::Keyword | Tok::LBrace | Tok::RParen) {
-                self.advance();
-            }
-            return;
-        }
-        let name = first.span().text(self.source);
-        let message = format!("expected `in` after `for {name}`, found {found}");
-        let diagnostic = Diagnostic::error("syntax/for", here.span(), message);
-        let diagnostic = match here.kind {
-            Tok::Colon if self.next_kind() == Tok::Eq => {
-                self.advance();
-                diagnostic.fix(Span::new(here.start, self.token().end), "in")
-            }
-            Tok::Eq | Tok::EqEq | Tok::Colon => diagnostic.fix(here.span(), "in"),
-            Tok::Comma => {
-                while self.token().kind == Tok::Comma && self.next_kind() == Tok::Name {
-                    self.advance();
-                    self.advance();
-                }
-                self.sink.push(diagnostic.help("a loop has one name"));
-                return;
-            }
-            Tok::Number | Tok::Name | Tok::LParen | Tok::Minus => {
-                self.sink.push(diagnostic.fix(Span::new(here.start, here.start), "in "));
-                return;
-            }
-            _ => {
-                self.sink.push(diagnostic.help("write `for k in a..b { ... }`"));
-                return;
-            }
-        };
-        self.sink.push(diagnostic);
+    pub(super) fn second_definition(&mut self, frame: Frame, comma: Token) -> State {
+        let word = if frame.op == Kind::Assign { "" } else { frame.op.text() };
+        let (message, fix) = ("every definition is a statement of its own", format!("; {word}"));
+        self.sink.push(Diagnostic::error("syntax/comma", comma.span(), message).fix(comma.span(), fix.trim_end()));
+        self.end_statement();
         self.advance();
-    }
-
-    /// After `in` comes no range; an error stands for its end.
-    #[cold]
-    pub(super) fn no_range(&mut self, here: Token) {
-        let (frame, low) = (*self.top(), self.ast.nodes[self.ast.nodes.len() - 1]);
-        if frame.flags & REPORTED == 0 && low.kind != Kind::Error {
-            let message = "a loop goes over a range of ints";
-            let diagnostic = Diagnostic::error("syntax/range", low.span(), message);
-            let help = "`0..n` goes from 0 to n - 1, `1..=n` from 1 to n";
-            let range = self.foreign_range().unwrap_or_else(|| format!("0..{}", low.span().text(self.source)));
-            self.sink.push(diagnostic.help(help).fix(low.span(), range));
-            if low.kind == Kind::Call && low.symbol() == Symbol::RANGE {
-                // No function of this name is looked for.
-                self.ast.nodes.truncate(low.first as usize);
-                self.leaf(Kind::Error, low.span(), 0);
-            }
-        }
-        self.leaf(Kind::Error, Span::new(here.start, here.start), 0);
-    }
-
-    /// The last node is `range(n)` or `range(a, b)`: as a range.
-    fn foreign_range(&self) -> Option<String> {
-        let call = self.ast.nodes.last()?;
-        if call.kind != Kind::Call || call.symbol() != Symbol::RANGE {
-            return None;
-        }
-        let last = self.ast.nodes[self.ast.nodes.len().checked_sub(2)?];
-        let high = last.span().text(self.source);
-        match call.count {
-            1 => Some(format!("0..{high}")),
-            2 => {
-                let low = self.ast.nodes.get((last.first as usize).checked_sub(1)?)?;
-                Some(format!("{}..{high}", low.span().text(self.source)))
-            }
-            _ => None,
-        }
-    }
-
-    /// A bound was read: it binds tighter than a comparison, or stands in parentheses.
-    pub(super) fn check_bound(&mut self) {
-        let Some(&bound) = self.ast.nodes.last() else { return };
-        // Where a ternary is, the node remembers the place of its `?`.
-        let loose = level_of(bound.kind) < level::BIT_OR || bound.kind == Kind::If && bound.data != bound.start;
-        if !loose || bound.flags & PARENTHESISED != 0 {
-            return;
-        }
-        let message = "a bound of a range that compares or chooses stands in parentheses";
-        self.error("syntax/range", bound.span(), message);
-        self.error_node(bound.first, bound.start);
-    }
-
-    /// `..` where no range is read.
-    #[cold]
-    pub(super) fn misplaced_range(&mut self, frame: Frame, token: Token) -> State {
-        let message = match frame.wait {
-            Wait::ForHigh | Wait::AggregateHigh => "a range has two ends and no step",
-            _ => "a range stands after `in` only",
-        };
-        let help = "as in `for k in 0..n { ... }` and `sum(k^2 for k in 1..=n)`";
-        self.as_error_operator(Diagnostic::error("syntax/range", token.span(), message).help(help), token)
-    }
-
-    /// `mean(x for k in 0..n)`.
-    #[cold]
-    pub(super) fn no_aggregate(&mut self, name: Token) {
-        let message = format!("{} is not computed over a range", self.text(name));
-        let help = "over a range there are sum, prod, min, max, any, all and count";
-        self.sink.push(Diagnostic::error("syntax/aggregate", name.span(), message).help(help));
-    }
-
-    /// Inside parentheses or brackets of an expression?
-    pub(super) fn in_brackets(&mut self) -> bool {
-        let wait = self.barrier().wait;
-        let is_if = Symbol(self.token().data) == Symbol::IF;
-        match wait {
-            Wait::AggregateLow | Wait::AggregateHigh => true,
-            Wait::Paren | Wait::Call | Wait::Bracket | Wait::AggregateTerm => !is_if,
-            _ => false,
-        }
-    }
-
-    /// A `for` inside brackets that is not that of an aggregate, or an `if` after its range.
-    #[cold]
-    pub(super) fn for_in_brackets(&mut self, token: Token) -> State {
-        let wait = self.barrier().wait;
-        let is_if = Symbol(token.data) == Symbol::IF;
-        let (message, help) = match wait {
-            _ if is_if => ("an aggregate has no filter", "choose in the term: `sum(if(c, x, 0) for k in a..b)`"),
-            Wait::AggregateLow | Wait::AggregateHigh | Wait::AggregateTerm => (
-                "an aggregate has one `for`",
-                "put one aggregate in the other: `sum(sum(x for j in a..b) for k in c..d)`",
-            ),
-            _ => ("only an aggregate takes a `for`", "as in `sum(k^2 for k in 1..=n)`"),
-        };
-        self.sink.push(Diagnostic::error("syntax/for", token.span(), message).help(help));
-        if wait == Wait::AggregateTerm {
-            self.at = self.stop;
-        } else {
-            self.skip_in_brackets();
-        }
-        State::Operator
+        let name = self.token();
+        self.assignment(name);
+        self.top().op = frame.op;
+        State::Operand
     }
 }
 
@@ -796,8 +433,7 @@ impl Parser<'_> {
 
     /// At `{`: does `name:` follow, or `name,`?
     pub(super) fn looks_like_results(&self) -> bool {
-        let kind = |ahead: usize| self.tokens.get(self.at + ahead).map_or(Tok::End, |token| token.kind);
-        matches!((kind(1), kind(2)), (Tok::Name | Tok::Keyword, Tok::Colon) | (Tok::Name, Tok::Comma))
+        matches!((self.next_kind(), self.kind_at(2)), (Tok::Name | Tok::Keyword, Tok::Colon) | (Tok::Name, Tok::Comma))
     }
 
     /// No `name:` stands where a result begins.
@@ -830,7 +466,10 @@ impl Parser<'_> {
             (Tok::Name, Tok::Comma | Tok::RBrace | Tok::Newline) => {
                 let name = token.span().text(self.source);
                 let place = Span::new(token.start, token.start);
-                self.sink.push(diagnostic.help("every result has a name").fix(place, format!("{name}: ")));
+                if frame.flags & REPORTED == 0 {
+                    self.top().flags |= REPORTED;
+                    self.sink.push(diagnostic.help("every result has a name").fix(place, format!("{name}: ")));
+                }
                 return named(self, false);
             }
             _ => self.sink.push(diagnostic.help("every result has a name")),
@@ -860,7 +499,8 @@ impl Parser<'_> {
         if token.kind == Tok::Semicolon {
             self.sink.push(diagnostic.fix(token.span(), ","));
         } else {
-            self.sink.push(diagnostic.fix(Span::new(token.start, token.start), ","));
+            let end = self.tokens[self.at.saturating_sub(1)].end;
+            self.sink.push(diagnostic.fix(Span::new(end, end), ","));
         }
         if matches!(token.kind, Tok::Semicolon | Tok::Newline) {
             self.advance();

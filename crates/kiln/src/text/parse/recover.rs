@@ -6,6 +6,7 @@
 
 #![forbid(unsafe_code)]
 
+use super::mistakes::single_equals;
 use super::{Frame, HAS_RESULT, IF_CALL, Parser, REPORTED, State, Wait, level};
 use crate::span::{Diagnostic, Span, quote};
 use crate::text::ast::{Kind, Node};
@@ -185,11 +186,13 @@ impl Parser<'_> {
                 self.advance();
                 return State::Operand;
             }
-            Tok::LBrace => return self.misplaced_brace(token),
+            Tok::LBrace => return self.brace_for_operand(diagnostic),
             Tok::Eq | Tok::Colon | Tok::Question | Tok::Range | Tok::RangeEq => consume = true,
             Tok::Keyword => {
                 consume = !matches!(Symbol(token.data), Symbol::AND | Symbol::OR);
-                if consume {
+                if self.stopped() {
+                    diagnostic.message = "expected an expression before the `for` of an aggregate".to_owned();
+                } else if consume {
                     diagnostic.message = format!("{found} is a reserved word");
                     diagnostic = diagnostic.help("a reserved word is a name in back-ticks");
                 }
@@ -207,10 +210,22 @@ impl Parser<'_> {
         State::Operator
     }
 
-    /// Skips from `{` to its `}`; an error node stands for it.
+    /// At `{` where an operand is expected: it is missing before the block, or this is no place for a block.
     #[cold]
-    pub(super) fn skip_braces(&mut self) -> State {
-        let open = self.token();
+    fn brace_for_operand(&mut self, missing: Diagnostic) -> State {
+        let brace = self.token();
+        self.leaf(Kind::Error, brace.span(), 0);
+        if self.barrier().wait.is_header() {
+            self.sink.push(missing);
+        } else {
+            self.misplaced_brace();
+        }
+        State::Operator
+    }
+
+    /// Skips from `{` to its `}`.
+    #[cold]
+    pub(super) fn skip_braces(&mut self) {
         let mut depth = 0u32;
         loop {
             match self.token().kind {
@@ -219,15 +234,13 @@ impl Parser<'_> {
                 _ => {}
             }
             if self.at == self.stop {
-                break;
+                return;
             }
             self.advance();
             if depth == 0 {
-                break;
+                return;
             }
         }
-        self.leaf(Kind::Error, open.span(), 0);
-        State::Operator
     }
 
     /// `a > 0 & b > 0` compares `0 & b` with both.
@@ -290,11 +303,16 @@ impl Parser<'_> {
         if self.begins_statement(token) && self.barrier().wait.is_header() {
             return self.missing_brace(token);
         }
+        if token.kind == Tok::Name && self.next_kind() == Tok::Colon && self.barrier().wait == Wait::ResultValue {
+            let frame = *self.top();
+            return self.end_result(frame);
+        }
+        if token.kind == Tok::Name && Symbol(token.data) == Symbol::THEN && self.barrier().wait == Wait::IfCondition {
+            return self.no_then(token);
+        }
         match token.kind {
             Tok::Eq => {
-                let diagnostic = Diagnostic::error("syntax/equals", span, "a single `=` does not compare");
-                let help = "write `==` to compare, or `let name = ...` to name a value";
-                self.sink.push(diagnostic.help(help).fix(span, "=="));
+                self.sink.push(single_equals(span));
                 self.comparison(Kind::Eq, token)
             }
             Tok::Number | Tok::Name | Tok::LParen => self.juxtaposition(token),

@@ -281,7 +281,8 @@ impl Parser<'_> {
                 self.sink.push(Diagnostic::error("syntax/definitions", span, message).help(help));
             }
         } else if frame.flags & HAS_RESULT == 0 {
-            if frame.flags & HAS_UNSUPPORTED == 0 {
+            // After another mistake that may be but a consequence.
+            if frame.flags & HAS_UNSUPPORTED == 0 && !self.sink.has_errors() {
                 self.no_result(end);
             }
             if !self.ast.nodes.last().is_some_and(|last| last.kind == Kind::Error) {
