@@ -15,7 +15,7 @@ use crate::pipeline::{Compiler, Definitions, Request, Target};
 use crate::run::cpu;
 use crate::run::host::HostFunction;
 use crate::run::invoke::{Body, Pending};
-use crate::span::{Diagnostic, Span};
+use crate::span::{Diagnostic, Place, Span};
 use crate::types::{Type, Value};
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -674,6 +674,12 @@ impl Function {
     #[must_use]
     pub fn warnings(&self) -> &[Diagnostic] {
         &self.inner.warnings
+    }
+
+    /// Where a part stands that a [`RunError`] names: in the formula, or in a text that [`Engine::define`] was given.
+    #[must_use]
+    pub fn place(&self, span: Span) -> Place<'_> {
+        self.inner.shared.definitions.place(self.source(), span)
     }
 
     /// The formula's text.
