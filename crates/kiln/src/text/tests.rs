@@ -6,7 +6,7 @@ use super::*;
 use crate::pipeline::Request;
 use ast::Kind;
 use programs::Programs;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 fn front() -> FrontEnd {
     FrontEnd::new(["sin", "log", "max", "fact"].into_iter())
@@ -446,12 +446,7 @@ const GENERATORS: &[Generator] = &[
 
 /// The smallest of some timings of `f`.
 fn fastest(mut f: impl FnMut()) -> Duration {
-    let one = |f: &mut dyn FnMut()| {
-        let start = Instant::now();
-        f();
-        start.elapsed()
-    };
-    (0..2).map(|_| one(&mut f)).min().unwrap_or_default()
+    (0..2).map(|_| crate::run::clock::time(&mut f)).min().unwrap_or_default()
 }
 
 /// Lengths that are compared, and the most by which the times may differ. Linear is 16, quadratic 256; what noise and
