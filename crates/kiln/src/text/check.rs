@@ -27,6 +27,7 @@ mod hostile;
 mod infer;
 #[cfg(test)]
 mod programs;
+mod recursion;
 mod settle;
 mod statements;
 #[cfg(test)]

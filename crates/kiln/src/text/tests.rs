@@ -242,6 +242,11 @@ fn valid(ast: &ast::Ast) {
         assert_eq!(expected, node.first, "{i} {node:?}");
     }
     assert_eq!(covered + 1, ast.nodes.len(), "every node but the last has one parent");
+    for (index, function) in ast.functions.iter().enumerate() {
+        let ends = [ast.nodes[function.begin as usize], ast.nodes[function.end as usize]];
+        assert_eq!(ends.map(|node| (node.kind, node.data as usize)), [(Kind::FnBegin, index), (Kind::Fn, index)]);
+        assert!(ast.params_of(function).len() <= ast.params.len());
+    }
 }
 
 /// A tree without errors has the ranges that `ast` promises.

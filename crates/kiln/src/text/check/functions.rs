@@ -12,6 +12,7 @@
 #![forbid(unsafe_code)]
 
 use super::infer::{plural, short};
+use super::recursion::Search;
 use super::{Binding, Checker, Context, Info, Known, LetInfo, OWN, State, mix, shadows};
 use crate::math;
 use crate::span::{Diagnostic, Span, quote};
@@ -25,24 +26,14 @@ pub(super) const NONE: u32 = u32::MAX;
 
 /// What is known of a function.
 #[derive(Clone, Copy, Default)]
-struct FunctionState {
+pub(super) struct FunctionState {
     /// Its definition was read.
     defined: bool,
     /// It calls itself, by itself or by others.
-    recursive: bool,
+    pub(super) recursive: bool,
     /// Its text has errors.
     broken: bool,
-    search: Search,
-}
-
-/// How far the search for recursion has come with a function.
-#[derive(Clone, Copy, Default, PartialEq)]
-enum Search {
-    #[default]
-    NotYet,
-    /// It is this one on the way.
-    OnTheWay(u32),
-    Done,
+    pub(super) search: Search,
 }
 
 /// A function's body with types.
@@ -110,7 +101,7 @@ pub(super) struct Functions {
     by_symbol: Vec<u32>,
     /// The names that have an entry there.
     names: Vec<Symbol>,
-    states: Vec<FunctionState>,
+    pub(super) states: Vec<FunctionState>,
     /// What the names in bodies refer to, by node.
     outer: Vec<Binding>,
     pub(super) instances: Vec<Instance>,
@@ -132,7 +123,7 @@ pub(super) struct Functions {
     /// It was said that calls expand too much.
     too_large: bool,
     /// The functions on the way of the search for recursion: number, and next node to look at.
-    way: Vec<(u32, u32)>,
+    pub(super) way: Vec<(u32, u32)>,
 }
 
 impl Functions {
@@ -151,7 +142,7 @@ impl Functions {
         self.unit.counts = true;
     }
 
-    fn find(&self, symbol: Symbol) -> Option<u32> {
+    pub(super) fn find(&self, symbol: Symbol) -> Option<u32> {
         self.by_symbol.get(symbol.0 as usize).copied().filter(|&number| number != NONE)
     }
 }
@@ -161,11 +152,11 @@ impl Checker<'_> {
         self.state.functions.unit.instance != NONE
     }
 
-    fn function(&self, number: u32) -> &FunctionDef {
+    pub(super) fn function(&self, number: u32) -> &FunctionDef {
         &self.ast.functions[number as usize]
     }
 
-    fn function_name(&self, number: u32) -> &str {
+    pub(super) fn function_name(&self, number: u32) -> &str {
         self.symbols.name(self.function(number).symbol)
     }
 
@@ -210,7 +201,7 @@ impl Checker<'_> {
     }
 
     /// Is it in the tree from its beginning to its end? After errors it may not be.
-    fn is_whole(&self, number: u32) -> bool {
+    pub(super) fn is_whole(&self, number: u32) -> bool {
         let Some(def) = self.ast.functions.get(number as usize) else { return false };
         let kind = |at: u32| self.ast.nodes.get(at as usize).map(|node| node.kind);
         def.begin < def.end && kind(def.begin) == Some(Kind::FnBegin) && kind(def.end) == Some(Kind::Fn)
@@ -240,64 +231,6 @@ impl Checker<'_> {
         }
         functions.by_symbol[at] = number;
         functions.names.push(symbol);
-    }
-
-    /// Follows all calls from all functions. Every cycle has a call back into the way on which the search is.
-    fn find_recursion(&mut self) {
-        for start in 0..self.ast.functions.len() as u32 {
-            let mut entered = self.is_whole(start).then_some(start);
-            loop {
-                if let Some(number) = entered.take() {
-                    let functions = &mut self.state.functions;
-                    if functions.states[number as usize].search == Search::NotYet {
-                        functions.states[number as usize].search = Search::OnTheWay(functions.way.len() as u32);
-                        functions.way.push((number, self.ast.functions[number as usize].begin + 1));
-                    }
-                }
-                let Some(&(number, next)) = self.state.functions.way.last() else { break };
-                let end = self.function(number).end;
-                let call = (next..end).find(|&at| self.ast.nodes[at as usize].kind == Kind::Call);
-                let Some(call) = call else {
-                    self.state.functions.states[number as usize].search = Search::Done;
-                    self.state.functions.way.pop();
-                    continue;
-                };
-                if let Some(top) = self.state.functions.way.last_mut() {
-                    top.1 = call + 1;
-                }
-                let Some(callee) = self.state.functions.find(self.ast.nodes[call as usize].symbol()) else { continue };
-                match self.state.functions.states[callee as usize].search {
-                    Search::OnTheWay(at) => self.recursion(at as usize, callee, number, call),
-                    _ => entered = Some(callee),
-                }
-            }
-        }
-    }
-
-    /// `caller`, the last on the way, calls `callee`, which is number `at` on the way.
-    #[cold]
-    fn recursion(&mut self, at: usize, callee: u32, caller: u32, call: u32) {
-        const SHOWN: usize = 6;
-        let functions = &mut self.state.functions;
-        let said = functions.states[callee as usize].recursive || functions.states[caller as usize].recursive;
-        functions.states[callee as usize].recursive = true;
-        functions.states[caller as usize].recursive = true;
-        if said {
-            return;
-        }
-        let way = &self.state.functions.way[at..];
-        let shown = way.iter().take(SHOWN).map(|&(number, _)| quote(self.function_name(number)));
-        let mut names: Vec<String> = shown.collect();
-        if way.len() > SHOWN {
-            names.push("...".to_owned());
-        }
-        names.push(if callee == caller { "itself".to_owned() } else { quote(self.function_name(callee)) });
-        let message = format!("{}, and functions cannot be recursive", names.join(" calls "));
-        let node = self.ast.nodes[call as usize];
-        let diagnostic = Diagnostic::error("recursion", node.span(), message);
-        let help = "a loop repeats: `while`, `for`, or `sum(... for k in 0..n)`";
-        let label = format!("{} is defined here", quote(self.function_name(callee)));
-        self.sink.push(diagnostic.help(help).label(self.function(callee).name, label));
     }
 
     // Where a function is written.
@@ -499,10 +432,16 @@ impl Checker<'_> {
         let wanted = match types.count_ones() {
             0 => self.default,
             1 => Type::ALL[types.trailing_zeros() as usize],
-            // It is computed once, and converted to each.
+            // It is computed once, and converted to each; what does not fit would be cut off.
             _ if known == Known::Float => self.default_float(),
             _ => Type::I64,
         };
+        if types.count_ones() > 1 {
+            let number = if self.node(root).kind == Kind::Neg { root - 1 } else { root };
+            if self.node(number).kind == Kind::Number {
+                self.fits(number, known, types);
+            }
+        }
         self.ask(root, wanted);
     }
 

@@ -10,16 +10,18 @@ use std::time::{Duration, Instant};
 struct Bench {
     front: FrontEnd,
     builder: Builder,
+    limits: Limits,
 }
 
 impl Bench {
     fn new() -> Bench {
-        Bench { front: FrontEnd::new(std::iter::empty()), builder: Builder::default() }
+        let (front, builder) = (FrontEnd::new(std::iter::empty()), Builder::default());
+        Bench { front, builder, limits: Limits::default() }
     }
 
     /// The code of the first error, or of the limit that the values met.
     fn check(&mut self, source: &str) -> Option<&'static str> {
-        let limits = Limits::default();
+        let limits = self.limits;
         let options = BuildOptions { node_limit: limits.nodes, ..BuildOptions::default() };
         self.builder.reset(options);
         self.front.parse(source, limits);
@@ -119,16 +121,16 @@ fn programs_take_time_in_proportion_and_no_stack() {
         for (name, make) in LONG {
             let (short, long) = (make(SHORT), make(FACTOR * SHORT));
             let mut ratio = f64::INFINITY;
-            // A busy machine is given more chances; what is quadratic fails them all.
+            // What is quadratic takes 256 times as long. A busy machine is given more chances.
             for _ in 0..5 {
                 let mut time = |source: &str| fastest(|| assert_eq!(bench.check(source), expected(name)));
                 let (a, b) = (time(&short), time(&long));
                 ratio = ratio.min((b.as_secs_f64() + 1e-3) / (a.as_secs_f64() + 1e-3));
-                if ratio < 2.5 * FACTOR as f64 {
+                if ratio < 4.0 * FACTOR as f64 {
                     break;
                 }
             }
-            assert!(ratio < 2.5 * FACTOR as f64, "{name}: {ratio:.1} times as long for {FACTOR} times as much");
+            assert!(ratio < 4.0 * FACTOR as f64, "{name}: {ratio:.1} times as long for {FACTOR} times as much");
         }
     };
     std::thread::Builder::new().stack_size(128 << 10).spawn(run).unwrap().join().unwrap();
@@ -149,6 +151,7 @@ fn long_chains_of_calls_work() {
 #[test]
 fn what_grows_without_bound_is_refused_at_once() {
     let mut bench = Bench::new();
+    bench.limits.nodes = 1 << 20;
     let doubling = |n: usize, last: &str| {
         let end = format!("fn f{n}(x) = {last}; f0(x)");
         repeat(n, |out, i| writeln!(out, "fn f{i}(x) = f{0}(x) + f{0}(x + 1)", i + 1).unwrap(), &end)
@@ -177,6 +180,6 @@ fn what_grows_without_bound_is_refused_at_once() {
         let found = bench.check(&source);
         let start_of = source.get(..60).unwrap_or(&source);
         assert_eq!(found, expected, "{start_of}");
-        assert!(start.elapsed() < Duration::from_secs(8), "{start_of}: {:?}", start.elapsed());
+        assert!(start.elapsed() < Duration::from_secs(20), "{start_of}: {:?}", start.elapsed());
     }
 }

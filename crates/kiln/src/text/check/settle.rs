@@ -105,7 +105,7 @@ impl Checker<'_> {
     }
 
     /// Reports a literal that does not fit one of its types.
-    fn fits(&mut self, index: u32, known: Known, types: u8) {
+    pub(super) fn fits(&mut self, index: u32, known: Known, types: u8) {
         let node = self.ast.nodes[index as usize];
         let literal = self.ast.literals[node.data as usize];
         let negative = self.ast.nodes.get(index as usize + 1).is_some_and(|next| next.kind == Kind::Neg);

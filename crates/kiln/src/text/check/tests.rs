@@ -296,6 +296,36 @@ fn host_functions_and_effects() {
 }
 
 #[test]
+fn host_functions_are_called_as_often_and_in_the_order_as_written() {
+    let seen = Arc::new(std::sync::Mutex::new(Vec::new()));
+    let log = seen.clone();
+    let body = Box::new(move |args: &[Value]| {
+        log.lock().unwrap().push(args[0].to_bits() as i64);
+        Ok(args[0])
+    });
+    let tell = HostFunction::new("tell".into(), vec![Type::I64], Type::I64, false, false, body);
+    let hosts = [Arc::new(tell)];
+    #[rustfmt::skip]
+    let table: [(&str, &[i64]); 11] = [
+        ("tell(1) + tell(2)", &[1, 2]), ("fn g(a) = tell(a) + tell(a + 1); g(1) + g(tell(5))", &[1, 2, 5, 5, 6]),
+        ("fn g(a) = tell(a) + tell(a + 1); var s = 0; for k in 0..3 { s = s + g(10*k) }; tell(99)", &[0, 1, 10, 11, 20, 21, 99]),
+        ("fn g(a) { if a > 2 { let t = tell(a); } else { let t = tell(-a); }; 1 }; g(1) + g(3)", &[-1, 3]),
+        ("sum(tell(k) for k in 1..=3) + tell(0)", &[1, 2, 3, 0]), ("any(tell(k) > 1 for k in 0..9)", &[0, 1, 2]),
+        ("var k = 0; while tell(k) < 2 { k = k + 1 }; k", &[0, 1, 2]),
+        ("var k = 0; while true { if tell(k) == 2 { break }; let t = tell(-k); k = k + 1 }; k", &[0, 0, 1, -1, 2]),
+        ("tell(1) < tell(2) < tell(0) < tell(5)", &[1, 2, 0]), ("tell(0) > 0 and tell(1) > 0 or tell(2) > 0", &[0, 2]),
+        // Of two types, and yet computed once.
+        ("let k = if(tell(1) > 0, 1, 2); k*1i32 + k*1f32", &[1]),
+    ];
+    for (source, expected) in table {
+        let source = source.replace("var k = 0;", "var k = 0i64;");
+        let outcome = run(&source, Request { hosts: &hosts, ..request() }, &[]);
+        assert!(outcome.value.is_ok(), "{source}: {:?} {:?}", outcome.value, outcome.diagnostics);
+        assert_eq!(std::mem::take(&mut *seen.lock().unwrap()), expected, "{source}");
+    }
+}
+
+#[test]
 fn any_tokens_in_any_order_check() {
     #[rustfmt::skip]
     let words = ["a", "1", "+", "-", "not ", "^", "<", "&", "(", ")", "{", "}", ",", ";", "?", ":", "if", "if(", " else ", "let k = ", "k", "sin(", "max(",
