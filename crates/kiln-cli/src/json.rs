@@ -11,7 +11,7 @@ use crate::report::{Failure, suggestion};
 use crate::value;
 use base64::Engine as _;
 use clap::ValueEnum;
-use kiln::{Diagnostic, Engine, Error, Output, RunError, Span, Type, Value};
+use kiln::{Diagnostic, Engine, Error, Function, Output, Place, RunError, Span, Type, Value};
 use serde_json::{Map, Value as Json, json};
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -86,13 +86,24 @@ impl From<Wrong> for Trouble {
         match wrong {
             Wrong::Formula(error) => error.into(),
             Wrong::Input { message, help } => Trouble { help, ..Trouble::input(message) },
-            Wrong::Run(error) => {
-                let (code, span) = (error.code().to_owned(), error.span());
-                let help =
-                    matches!(error, RunError::Steps { .. }).then(|| "`steps` in the request allows more".to_owned());
-                Trouble { code, message: error.to_string(), span, help }
-            }
+            Wrong::Run(error) => Trouble { code: error.code().to_owned(), ..Trouble::input(error.to_string()) },
         }
+    }
+}
+
+impl Trouble {
+    /// An error of the computation; a place in a library is said in words.
+    fn run(function: &Function, error: &RunError) -> Trouble {
+        let place = error.span().map(|span| function.place(span));
+        let (message, span) = match place {
+            Some(Place { name: Some(name), text, span }) => {
+                let (line, _) = kiln::span::line_column(text, span.start);
+                (eval::clean_message(&format!("{name}, line {line}: {error}")), None)
+            }
+            place => (error.to_string(), place.map(|place| place.span)),
+        };
+        let help = matches!(error, RunError::Steps { .. }).then(|| "`steps` in the request allows more".to_owned());
+        Trouble { code: error.code().to_owned(), message, span, help }
     }
 }
 
@@ -213,7 +224,10 @@ fn compute(request: &Request, engines: &mut Engines) -> Result<Vec<(Output, Valu
         None => formula,
     };
     let function = eval::compile(engine, formula, request.params.is_some(), &request.inputs)?;
-    let values = eval::call(&function, &request.inputs)?;
+    let values = eval::call(&function, &request.inputs).map_err(|wrong| match wrong {
+        Wrong::Run(error) => Trouble::run(&function, &error),
+        other => other.into(),
+    })?;
     Ok(function.outputs().iter().cloned().zip(values).collect())
 }
 

@@ -98,13 +98,24 @@ fn what_cannot_be_read_is_refused() {
 }
 
 #[test]
-fn the_examples_are_in_canonical_form() {
-    let directory = concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples");
-    let files = std::fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path());
-    let files: Vec<_> = files.filter(|path| path.extension().is_some_and(|e| e == "kiln")).collect();
-    assert!(files.len() >= 5);
-    for file in files {
-        let outcome = kiln(&["fmt", "--check", text(&file)]);
-        assert_eq!(outcome.code, 0, "{}{}", outcome.out, outcome.err);
+fn the_examples_keep_their_comments_and_values() {
+    let workshop = Workshop::new();
+    for (name, inputs) in [
+        ("collatz", &["n=27"][..]),
+        ("mandelbrot", &["cx=-0.7", "cy=0.3"]),
+        ("newton", &["a=2"]),
+        ("runge_kutta", &["x0=2", "y0=0", "mu=1"]),
+        ("series", &["x=1"]),
+    ] {
+        let path = format!("{}/../../examples/{name}.kiln", env!("CARGO_MANIFEST_DIR"));
+        let before = std::fs::read_to_string(&path).unwrap();
+        let copy = workshop.file(name, &before);
+        assert_eq!(kiln(&["fmt", text(&copy)]).code, 0);
+        let after = std::fs::read_to_string(&copy).unwrap();
+        // Their first line is a comment, and the rest has its lines already.
+        assert_eq!((after.lines().next(), after.lines().count()), (before.lines().next(), before.lines().count()));
+        assert_ne!(after, before);
+        let value = |file: &str| kiln(&[&["eval", "--bits", "--file", file], inputs].concat()).out;
+        assert_eq!(value(text(&copy)), value(&path), "{name}");
     }
 }

@@ -150,6 +150,11 @@ fn errors_of_the_computation_show_the_place_in_a_library() {
     for part in ["division by zero", "lib.kiln:2:21", "fn quotient(a, b) = a // b"] {
         assert!(outcome.code == 1 && outcome.err.contains(part), "lacks {part}: {}", outcome.err);
     }
+    let request = b"{\"formula\":\"quotient(1, x)\",\"type\":\"i32\",\"inputs\":{\"x\":0}}";
+    let outcome = kiln_with(&[&["eval", "--json-lines"], &options[..]].concat(), request);
+    let answer: Value = serde_json::from_str(&outcome.out).unwrap();
+    assert_eq!((&answer["error"]["code"], &answer["error"]["span"]), (&json!("division-by-zero"), &Value::Null));
+    assert!(answer["error"]["message"].as_str().unwrap().ends_with("lib.kiln, line 2: division by zero"), "{answer}");
     let outcome = kiln(&[&["run", text(&table), "--let", "y = quotient(1, x)"], &options[..]].concat());
     for part in ["division by zero", "lib.kiln:2:21", "--let y at ", "in.csv, line 3"] {
         assert!(outcome.code == 1 && outcome.err.contains(part), "lacks {part}: {}", outcome.err);

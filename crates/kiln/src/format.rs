@@ -9,12 +9,12 @@ use crate::error::Error;
 use crate::text::{FrontEnd, Limits};
 
 /// The canonical form of a formula, or of a text of definitions for [`Engine::define`](crate::Engine::define): one
-/// spelling for everything that has several, no parenthesis that is not needed, the same meaning. Its own canonical form
-/// is itself.
+/// spelling for everything that has several, no parenthesis that is not needed, the same meaning. Comments stay, and
+/// an empty line between statements. The canonical form of the result is itself.
 ///
 /// ```
 /// assert_eq!(kiln::format("a&&b||(!c)")?, "a and b or not c");
-/// assert_eq!(kiln::format("let  r=2\n\n(pi*(r^2))")?, "let r = 2\n\npi * r^2");
+/// assert_eq!(kiln::format("let  r=2 # m\n\n(pi*(r^2))")?, "let r = 2 # m\n\npi * r^2");
 /// # Ok::<(), kiln::Error>(())
 /// ```
 ///
@@ -33,5 +33,5 @@ pub fn format(text: &str) -> Result<String, Error> {
             return Err(Error::Formula { source: text.to_owned(), diagnostics });
         }
     }
-    Ok(front.print(text))
+    Ok(front.format(text))
 }

@@ -10,6 +10,7 @@ use crate::ir::{Func, Ref, text};
 use crate::ops::Op;
 use crate::opt::{Event, What};
 use crate::span::Span;
+use std::collections::HashMap;
 
 /// An event in words.
 pub(super) fn event(event: &Event) -> PassEvent {
@@ -42,7 +43,7 @@ pub(super) fn in_order(passes: Vec<PassEvent>, hoisted: Vec<PassEvent>) -> Vec<P
 pub(super) fn hoisted(func: &Func, written: &[(Span, Span)]) -> Vec<PassEvent> {
     // Only the outermost of values inside one another are said.
     let live = text::live(func);
-    let mut found = Finder::new(func, written);
+    let found = Finder::new(func, written);
     let mut is_part = vec![false; func.nodes.len()];
     let mut all = Vec::new();
     for at in (0..func.nodes.len()).rev().filter(|&at| live[at]) {
@@ -68,6 +69,8 @@ struct Finder<'a> {
     func: &'a Func,
     /// The repeated parts in the order in which they begin, with the whole loop and the next one around it.
     written: Vec<(Span, Span, usize)>,
+    /// Where each loop that begins at a place ends.
+    wholes: HashMap<u32, u32>,
     /// The loop that a region is the test of.
     loop_of: Vec<usize>,
 }
@@ -81,6 +84,7 @@ impl<'a> Finder<'a> {
         for (number, this) in func.loops.iter().enumerate() {
             loop_of[usize::from(this.test)] = number;
         }
+        let wholes = written.iter().map(|(whole, _)| (whole.start, whole.end)).collect();
         let mut written: Vec<_> = written.iter().map(|&(whole, repeated)| (repeated, whole, NONE)).collect();
         written.sort_by_key(|(repeated, ..)| (repeated.start, std::cmp::Reverse(repeated.end)));
         let mut around: Vec<usize> = Vec::new();
@@ -92,11 +96,15 @@ impl<'a> Finder<'a> {
             written[at].2 = around.last().copied().unwrap_or(NONE);
             around.push(at);
         }
-        Finder { func, written, loop_of }
+        Finder { func, written, wholes, loop_of }
     }
 
     /// Does a value of this region stand outside of the innermost loop that repeats this part of the text?
-    fn before_its_loop(&mut self, region: u16, span: Span) -> bool {
+    fn before_its_loop(&self, region: u16, span: Span) -> bool {
+        // What the compiler adds to a loop belongs to its head or to the whole.
+        if self.wholes.get(&span.start).is_some_and(|&end| span.end <= end) {
+            return false;
+        }
         let after = self.written.partition_point(|(repeated, ..)| repeated.start <= span.start);
         let mut at = after.wrapping_sub(1);
         while let Some((repeated, whole, around)) = self.written.get(at) {

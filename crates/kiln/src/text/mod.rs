@@ -10,6 +10,7 @@
 
 pub(crate) mod ast;
 pub(crate) mod check;
+mod comments;
 pub(crate) mod lex;
 pub(crate) mod parse;
 pub(crate) mod print;
@@ -205,6 +206,11 @@ impl FrontEnd {
     /// The formula in its canonical form.
     pub(crate) fn print(&self, source: &str) -> String {
         print::print(&self.ast, &self.symbols, source)
+    }
+
+    /// The same with comments and empty lines.
+    pub(crate) fn format(&self, source: &str) -> String {
+        print::format(&self.ast, &self.symbols, source)
     }
 
     fn parser<'a>(&'a mut self, source: &'a str, limits: Limits) -> parse::Parser<'a> {
