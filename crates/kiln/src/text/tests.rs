@@ -439,8 +439,9 @@ const GENERATORS: &[Generator] = &[
     ("aggregates broken off", |n| "sum(1 for k in 0..".repeat(n)),
     ("terms that are not closed", |n| "sum(if c { for k in 0..2)".repeat(n)),
     ("words", |n| "return x += if for while in fn".repeat(n)),
-    ("forgotten braces", |n| "while c\n".repeat(n) + &"}".repeat(n)),
+    ("forgotten braces", |n| "if c\n".repeat(n) + &"}".repeat(n)),
     ("heads with brackets", |n| "if (c { x }\n".repeat(n)),
+    ("braces after brackets", |n| "(".repeat(n) + "x" + &"{}".repeat(n)),
     ("ranges", |n| "1..2".repeat(n)),
 ];
 
@@ -512,6 +513,11 @@ fn limits_are_errors() {
     assert_eq!(code(&" ".repeat(1001), limits), Some("limit/source"));
     assert_eq!(code(&format!("max({})", vec!["x"; 70_000].join(",")), Limits::default()), Some("limit/arguments"));
     let nested = |n: usize| "for k in 0..2 { ".repeat(n) + &"}\n".repeat(n) + "1";
+    assert_eq!(
+        (code(&nested(64), Limits::default()), code(&nested(65), Limits::default())),
+        (None, Some("limit/loops"))
+    );
+    let nested = |n: usize| "while c { ".repeat(n) + &"}\n".repeat(n) + "1";
     assert_eq!(
         (code(&nested(64), Limits::default()), code(&nested(65), Limits::default())),
         (None, Some("limit/loops"))
