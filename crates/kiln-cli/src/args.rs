@@ -4,6 +4,10 @@
 //! made of what stands here. An adder gives each option one line that says what it does, and each command examples
 //! that a test could run. Knows nothing of what the commands do.
 
+use crate::eval::{formula_bytes, read_file};
+use crate::library::Libraries;
+use crate::report::Failure;
+use crate::value;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use kiln::{Engine, EngineKind, Error, Formula, Level, Options, Type};
 use std::ffi::OsString;
@@ -43,6 +47,8 @@ pub(crate) enum Command {
     Explain(ExplainArgs),
     /// Show the machine code of a formula
     Asm(AsmArgs),
+    /// Write formulas in their canonical form
+    Fmt(FmtArgs),
     /// Print a completion script for a shell
     Completions(CompletionsArgs),
     /// Print the manual page
@@ -64,6 +70,12 @@ pub(crate) struct MachineArgs {
     /// Make integer overflow and integer division by zero errors
     #[arg(long)]
     pub(crate) checked: bool,
+    /// Let all loops of a formula take at most so many steps for one value or row, as in 10_000_000 or 1e9 [default: 1e8]
+    #[arg(long, value_name = "N", value_parser = value::count)]
+    pub(crate) steps: Option<u64>,
+    /// Make the functions and names that this file defines known to formulas; later files may use earlier ones
+    #[arg(long = "lib", value_name = "FILE")]
+    pub(crate) libraries: Vec<PathBuf>,
 }
 
 /// What is said about the inputs of a formula, and how it is compiled.
@@ -77,6 +89,17 @@ pub(crate) struct FormulaArgs {
     pub(crate) params: Option<String>,
     #[command(flatten)]
     pub(crate) machine: MachineArgs,
+}
+
+/// Where a formula is.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct SourceArgs {
+    /// Read the formula from this file (`-`: standard input)
+    #[arg(long, value_name = "FILE", conflicts_with = "formula")]
+    pub(crate) file: Option<PathBuf>,
+    /// The formula; `-` reads it from standard input
+    #[arg(allow_hyphen_values = true, required_unless_present = "file")]
+    pub(crate) formula: Option<OsString>,
 }
 
 #[derive(Args, Debug)]
@@ -109,9 +132,8 @@ pub(crate) struct AsmArgs {
     /// What to print; `raw` writes the bytes themselves
     #[arg(long, value_enum, default_value_t = Emit::Asm, value_name = "WHAT")]
     pub(crate) emit: Emit,
-    /// The formula; `-` reads it from standard input
-    #[arg(allow_hyphen_values = true)]
-    pub(crate) formula: OsString,
+    #[command(flatten)]
+    pub(crate) source: SourceArgs,
 }
 
 #[derive(Args, Debug)]
@@ -119,9 +141,22 @@ pub(crate) struct AsmArgs {
 pub(crate) struct ExplainArgs {
     #[command(flatten)]
     pub(crate) formula_args: FormulaArgs,
-    /// The formula; `-` reads it from standard input
-    #[arg(allow_hyphen_values = true)]
-    pub(crate) formula: OsString,
+    #[command(flatten)]
+    pub(crate) source: SourceArgs,
+}
+
+#[derive(Args, Debug)]
+#[command(after_help = FMT_EXAMPLES)]
+pub(crate) struct FmtArgs {
+    /// Write nothing: list the files that are not in canonical form, and fail if there are any
+    #[arg(long)]
+    pub(crate) check: bool,
+    /// Print this formula in canonical form
+    #[arg(long, value_name = "TEXT", allow_hyphen_values = true, conflicts_with = "files")]
+    pub(crate) formula: Option<String>,
+    /// Files to rewrite, formulas or libraries; `-` or none: standard input, written to standard output
+    #[arg(value_name = "FILE")]
+    pub(crate) files: Vec<PathBuf>,
 }
 
 #[derive(Args, Debug)]
@@ -146,7 +181,8 @@ pub(crate) struct ReplArgs {
 pub(crate) struct RunArgs {
     /// The CSV file, with a header line; `-` reads standard input
     pub(crate) file: PathBuf,
-    /// Add a column, or replace one: 'name = formula'; later ones may use earlier ones
+    /// Add a column, or replace one: 'name = formula'; later ones may use earlier ones. A formula with several results
+    /// gives a column for each: '{ a: ..., b: ... }' gives a and b, 'p = { a: ..., b: ... }' gives p.a and p.b
     #[arg(long = "let", short = 'l', value_name = "NAME = FORMULA", allow_hyphen_values = true)]
     pub(crate) lets: Vec<String>,
     /// Keep only rows for which this is true; an empty cell makes it neither true nor false
@@ -246,21 +282,40 @@ impl From<EngineName> for EngineKind {
 }
 
 impl MachineArgs {
-    /// The engine for these options.
-    pub(crate) fn build(&self, default_type: Type) -> Result<Engine, Error> {
+    /// The engine for these options, with the definitions of all libraries.
+    pub(crate) fn build(&self, default_type: Type) -> Result<Engine, Failure> {
+        let mut engine = self.engine(default_type)?;
+        Libraries::read(&self.libraries)?.define(&mut engine)?;
+        Ok(engine)
+    }
+
+    /// The engine for these options, without definitions.
+    pub(crate) fn engine(&self, default_type: Type) -> Result<Engine, Error> {
         let mut options = Options::default();
         options.default_type = Some(default_type);
         options.engine = self.engine.map(Into::into);
         options.level = self.level.map(Into::into);
         options.fast = self.fast;
         options.checked = self.checked;
+        options.limits.steps = self.steps.unwrap_or(options.limits.steps);
         Engine::with_options(options)
     }
 }
 
+impl SourceArgs {
+    /// The bytes of the formula.
+    pub(crate) fn read(&self) -> Result<Vec<u8>, Failure> {
+        match (&self.file, &self.formula) {
+            (Some(path), _) => read_file(path),
+            (None, Some(formula)) => formula_bytes(formula),
+            (None, None) => Err(Failure::usage("there is no formula")),
+        }
+    }
+}
+
 impl FormulaArgs {
-    /// The engine for these options.
-    pub(crate) fn build(&self) -> Result<Engine, Error> {
+    /// The engine for these options, with the definitions of all libraries.
+    pub(crate) fn build(&self) -> Result<Engine, Failure> {
         self.machine.build(self.ty.into())
     }
 
@@ -289,13 +344,19 @@ Examples:
   kiln eval --params 'x, n: i32' 'x^n' x=2 n=10  1024
   kiln eval --bits '0.1 + 0.2'                   bits:3fd3333333333334
   kiln eval 'x > 0 and flag' x=1 flag=true       true
-  kiln eval --file long-formula.txt x=1.5
+  kiln eval '{ r: hypot(x, y), phi: atan2(y, x) }' x=3 y=4
+  kiln eval --file examples/mandelbrot.kiln cx=-0.5 cy=0.5
+  kiln eval --lib physics.kiln 'lorentz(v) * t' v=1e8 t=1
+
+Several results are printed as `name = value`, one a line.
 
 Each line that --json-lines reads is a request and gives one line of answer:
   {\"id\":1,\"formula\":\"x/y\",\"type\":\"f64\",\"params\":[\"x\",\"y\"],\"inputs\":{\"x\":\"1.5\",\"y\":\"bits:4008000000000000\"}}
   {\"id\":1,\"type\":\"f64\",\"value\":\"0.5\",\"bits\":\"3fe0000000000000\"}
-`formula_b64` gives the formula as base64; `type`, `engine`, `level`, `fast` and `checked` are optional and
-otherwise as on the command line. What is wrong is answered too, and the next line is read:
+`formula_b64` gives the formula as base64; `type`, `engine`, `level`, `fast`, `checked` and `steps` are optional and
+otherwise as on the command line. Several results are answered by name:
+  {\"id\":1,\"values\":{\"r\":{\"type\":\"f64\",\"value\":\"5\",\"bits\":\"4014000000000000\"},\"phi\":{...}}}
+What is wrong is answered too, and the next line is read:
   {\"id\":2,\"error\":{\"code\":\"unknown-function\",\"message\":\"...\",\"span\":[0,3],\"help\":\"...\"}}";
 
 const ASM_EXAMPLES: &str = "\
@@ -307,7 +368,17 @@ Examples:
 const EXPLAIN_EXAMPLES: &str = "\
 Examples:
   kiln explain 'a*x^2 + b*x + c'
-  kiln explain --type i32 'x * 8 // 4'";
+  kiln explain --type i32 'x * 8 // 4'
+  kiln explain --file examples/runge_kutta.kiln";
+
+const FMT_EXAMPLES: &str = "\
+Examples:
+  kiln fmt --formula 'a&&b || !(c)'   a and b or not c
+  kiln fmt formula.kiln library.kiln
+  kiln fmt --check *.kiln
+  kiln fmt < formula.kiln
+
+Comments stay, and so does one blank line where there were some. A file is rewritten only if it changes.";
 
 const FUNCTIONS_EXAMPLES: &str = "\
 Examples:
@@ -317,16 +388,21 @@ Examples:
 const REPL_EXAMPLES: &str = "\
 Examples:
   kiln repl
-  printf 'let r = 2\\npi * r^2\\n' | kiln repl";
+  kiln repl --lib physics.kiln
+  printf 'let r = 2\\npi * r^2\\n' | kiln repl
+
+`let` and `fn` are kept for later lines. While a bracket is open, the next line goes on; an empty line or Ctrl-C gives up.";
 
 const RUN_EXAMPLES: &str = "\
 Examples:
   kiln run people.csv --let 'bmi = weight / height^2' -o with-bmi.csv
+  kiln run points.csv --let '{ r: hypot(x, y), phi: atan2(y, x) }' --let 'far = r > 10'
+  kiln run points.csv --let 'p = { r: hypot(x, y), phi: atan2(y, x) }' --select p.r,p.phi
   kiln run people.csv --where 'age >= 18 and height > 1.5' --select name,age
   kiln run data.tsv --let 'ratio = `net income` / revenue' --null NA --type id=text
   kiln run - --let 'y = 2*x' < in.csv | head
 
 Column types are found by reading the file once before; of standard input, by reading its first rows. Columns
 that no formula uses are never interpreted. An empty cell is a missing value: a formula that uses it gives an
-empty cell. Names that are not plain words stand in back-ticks. --where may use columns of the file, and new
+empty cell. Names that are not plain words stand in back-ticks, `p.r` among them. --where may use columns of the file, and new
 columns made by --let.";

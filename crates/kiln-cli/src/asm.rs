@@ -4,9 +4,9 @@
 //! formula that asked for it.
 
 use crate::args::{AsmArgs, Emit, FormulaArgs};
-use crate::eval::{formula_bytes, option_or};
+use crate::eval::option_or;
 use crate::report::{Failure, Ink, Printer};
-use kiln::Inspection;
+use kiln::{Engine, Inspection};
 use std::fmt::Write as _;
 use std::io;
 
@@ -16,8 +16,12 @@ const LINE_BYTES: usize = 8;
 const TEXT_WIDTH: usize = 40;
 
 /// Compiles the formula and keeps everything that happened.
-pub(crate) fn inspect(args: &FormulaArgs, formula: &[u8], printer: &Printer) -> Result<Inspection, Failure> {
-    let engine = args.build()?;
+pub(crate) fn inspect(
+    engine: &Engine,
+    args: &FormulaArgs,
+    formula: &[u8],
+    printer: &Printer,
+) -> Result<Inspection, Failure> {
     let inspected = args.declare(engine.formula_bytes(formula)).inspect();
     let inspection = inspected.map_err(|error| option_or(formula, error.into()))?;
     printer.warnings(None, &inspection.source, &inspection.warnings);
@@ -26,8 +30,8 @@ pub(crate) fn inspect(args: &FormulaArgs, formula: &[u8], printer: &Printer) -> 
 
 /// Runs the command.
 pub(crate) fn asm(args: &AsmArgs, printer: &Printer, out: &mut dyn io::Write) -> Result<(), Failure> {
-    let formula = formula_bytes(&args.formula)?;
-    let inspection = inspect(&args.formula_args, &formula, printer)?;
+    let formula = args.source.read()?;
+    let inspection = inspect(&args.formula_args.build()?, &args.formula_args, &formula, printer)?;
     let heading = |text: &str| printer.ink(Ink::Heading, text);
     match args.emit {
         Emit::Asm => out.write_all(listing(&inspection, printer).as_bytes())?,
@@ -56,7 +60,7 @@ pub(crate) fn listing(inspection: &Inspection, printer: &Printer) -> String {
     for line in &inspection.code {
         let mut chunks = line.bytes.chunks(LINE_BYTES);
         let bytes = hex(chunks.next().unwrap_or(&[]), " ");
-        let part = line.span.map_or("", |span| span.text(&inspection.source));
+        let part = line.span.map_or("", |span| inspection.part(span));
         let width = 3 * LINE_BYTES;
         let address = printer.ink(Ink::Faint, &format!("{:04x}", line.offset));
         let bytes = printer.ink(Ink::Faint, &format!("{bytes:width$}"));

@@ -5,28 +5,32 @@
 
 use crate::args::ExplainArgs;
 use crate::asm::{hex, inspect, listing, one_line};
-use crate::eval::formula_bytes;
 use crate::report::{Failure, Ink, Printer};
 use kiln::Inspection;
+use std::collections::HashMap;
 use std::io;
 
 /// Runs the command.
 pub(crate) fn explain(args: &ExplainArgs, printer: &Printer, out: &mut dyn io::Write) -> Result<(), Failure> {
-    let formula = formula_bytes(&args.formula)?;
-    let inspection = inspect(&args.formula_args, &formula, printer)?;
+    let formula = args.source.read()?;
+    let inspection = inspect(&args.formula_args.build()?, &args.formula_args, &formula, printer)?;
     write(&inspection, printer, out)
 }
 
 /// Writes all stages.
 pub(crate) fn write(inspection: &Inspection, printer: &Printer, out: &mut dyn io::Write) -> Result<(), Failure> {
-    let stages: [(&str, String, String); 6] = [
+    let mut stages: Vec<(&str, String, String)> = vec![
         ("source", "the formula as it is read".to_owned(), inspection.canonical.clone()),
         ("syntax tree", "what belongs together".to_owned(), inspection.ast.clone()),
         ("operations", "one a line, as written".to_owned(), inspection.ir_unoptimised.clone()),
         ("simplified", rules(inspection), simplified(inspection)),
-        ("machine code", summary(inspection), listing(inspection, printer)),
-        ("bytes", format!("{} bytes", inspection.bytes.len()), lines_of_bytes(&inspection.bytes)),
     ];
+    if !inspection.passes.is_empty() {
+        stages.push(("loops and calls", "what became of them".to_owned(), passes(inspection)));
+    }
+    stages.push(("machine code", summary(inspection), listing(inspection, printer)));
+    let bytes = format!("{} bytes", inspection.bytes.len());
+    stages.push(("bytes", bytes, lines_of_bytes(&inspection.bytes)));
     for (n, (name, note, text)) in stages.iter().enumerate() {
         let heading = printer.ink(Ink::Heading, &format!("{}. {name}", n + 1));
         writeln!(out, "{heading}  {}", printer.ink(Ink::Faint, note))?;
@@ -55,13 +59,40 @@ fn rules(inspection: &Inspection) -> String {
 fn simplified(inspection: &Inspection) -> String {
     let mut text = String::new();
     for fired in &inspection.rules {
-        let part = one_line(fired.span.text(&inspection.source));
-        text += &format!("rule {}: `{part}` becomes {}\n", fired.rule, fired.result);
+        // What the compiler adds, such as the steps of a loop, stands nowhere.
+        text += &match one_line(inspection.part(fired.span)) {
+            part if part.is_empty() => format!("rule {} gives {}\n", fired.rule, fired.result),
+            part => format!("rule {}: `{part}` becomes {}\n", fired.rule, fired.result),
+        };
     }
     if !text.is_empty() {
         text.push('\n');
     }
-    text + &inspection.ir
+    text + &inspection.ir_built
+}
+
+/// What was done to loops and calls, each once with how often, and the operations after that.
+fn passes(inspection: &Inspection) -> String {
+    let mut lines: Vec<(String, usize)> = Vec::new();
+    let mut places: HashMap<String, usize> = HashMap::new();
+    for event in &inspection.passes {
+        let line = format!("{}: `{}` {}", event.pass, one_line(inspection.part(event.span)), event.what);
+        let place = *places.entry(line.clone()).or_insert(lines.len());
+        match lines.get_mut(place) {
+            Some((_, count)) => *count += 1,
+            None => lines.push((line, 1)),
+        }
+    }
+    let mut text = String::new();
+    for (line, count) in lines {
+        text += &line;
+        text += &if count > 1 { format!(" ({count} times)\n") } else { "\n".to_owned() };
+    }
+    if inspection.ir != inspection.ir_built {
+        text.push('\n');
+        text += &inspection.ir;
+    }
+    text
 }
 
 fn summary(inspection: &Inspection) -> String {

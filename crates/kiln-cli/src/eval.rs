@@ -1,13 +1,13 @@
 //! `kiln eval`: a formula and its inputs to a value.
 //!
-//! Owns the meeting of a formula with named input texts, which the JSON requests share. The one idea: inputs are
-//! announced to the compiler by name before it compiles, so that `e=2` makes `e` an input, and their texts are read
-//! afterwards, when every input has its type.
+//! Owns the meeting of a formula with named input texts, which the JSON requests share, and how results are printed. The
+//! one idea: inputs are announced to the compiler by name before it compiles, so that `e=2` makes `e` an input, and their
+//! texts are read afterwards, when every input has its type.
 
 use crate::args::EvalArgs;
 use crate::report::{Failure, Printer, similar};
 use crate::value;
-use kiln::{Engine, Error, Formula, Function, RunError, Type, Value};
+use kiln::{Engine, Error, Formula, Function, Output, RunError, Type, Value};
 use std::ffi::OsStr;
 use std::io::{self, Read as _};
 use std::path::Path;
@@ -52,8 +52,8 @@ pub(crate) fn compile(engine: &Engine, formula: Formula, declared: bool, inputs:
     Ok(function)
 }
 
-/// Runs `function` on the inputs that it names.
-pub(crate) fn call(function: &Function, inputs: &[Input]) -> Result<Value, Wrong> {
+/// Runs `function` on the inputs that it names, and gives all its results.
+pub(crate) fn call(function: &Function, inputs: &[Input]) -> Result<Vec<Value>, Wrong> {
     let read = |param: &kiln::Param| {
         let Some(input) = inputs.iter().find(|input| input.name == param.name) else {
             return Err(missing(&param.name, inputs));
@@ -64,7 +64,27 @@ pub(crate) fn call(function: &Function, inputs: &[Input]) -> Result<Value, Wrong
         })
     };
     let values = function.params().iter().map(read).collect::<Result<Vec<Value>, Wrong>>()?;
-    function.call(&values).map_err(Wrong::Run)
+    function.call_all(&values).map_err(Wrong::Run)
+}
+
+/// Writes results: a value alone, or a line `name = value` for each that has a name.
+pub(crate) fn write_results(
+    outputs: &[Output],
+    values: &[Value],
+    bits: bool,
+    out: &mut dyn io::Write,
+) -> io::Result<()> {
+    for (output, &value) in outputs.iter().zip(values) {
+        if !output.name.is_empty() {
+            write!(out, "{} = ", clean_message(&output.name))?;
+        }
+        if bits {
+            writeln!(out, "{}", value::bits_input(value))?;
+        } else {
+            writeln!(out, "{value}")?;
+        }
+    }
+    Ok(())
 }
 
 fn missing(name: &str, inputs: &[Input]) -> Wrong {
@@ -126,6 +146,16 @@ pub(crate) fn read_file(path: &Path) -> Result<Vec<u8>, Failure> {
     std::fs::read(path).map_err(|error| Failure::input(format!("cannot read {}: {error}", path.display())))
 }
 
+/// The text of a file.
+pub(crate) fn utf8(name: &str, bytes: Vec<u8>) -> Result<String, Failure> {
+    String::from_utf8(bytes).map_err(|error| {
+        let at = error.utf8_error().valid_up_to();
+        let byte = error.as_bytes()[at];
+        let line = error.as_bytes()[..at].iter().filter(|&&b| b == b'\n').count() + 1;
+        Failure::input(format!("{name}, line {line}: the file is not UTF-8 text (byte 0x{byte:02x})"))
+    })
+}
+
 /// If a formula that does not compile looks like a misspelt option, that is what was meant.
 pub(crate) fn option_or(formula: &[u8], failure: Failure) -> Failure {
     let option = std::str::from_utf8(formula).ok().filter(|text| {
@@ -160,27 +190,35 @@ pub(crate) fn eval(args: &EvalArgs, printer: &Printer, out: &mut dyn io::Write) 
     let function = compile(&engine, declared, args.formula_args.params.is_some(), &inputs)
         .map_err(|wrong| option_or(&formula, wrong.into()))?;
     printer.warnings(None, function.source(), function.warnings());
-    let value = match call(&function, &inputs) {
-        Ok(value) => value,
+    let values = match call(&function, &inputs) {
+        Ok(values) => values,
         Err(Wrong::Run(error)) => return Err(run_failure(&function, &error, None)),
         Err(wrong) => return Err(option_or(&formula, wrong.into())),
     };
-    if args.bits {
-        writeln!(out, "{}", value::bits_input(value))?
-    } else {
-        writeln!(out, "{value}")?
-    }
-    Ok(())
+    Ok(write_results(function.outputs(), &values, args.bits, out)?)
 }
 
-/// An error of the computation, shown at the part of the formula in which it happened.
-pub(crate) fn run_failure(function: &Function, error: &RunError, origin: Option<&str>) -> Failure {
-    match error.span() {
-        Some(span) => {
-            let diagnostic = kiln::Diagnostic::error(error.code(), span, error.to_string());
-            let error = Error::Formula { source: function.source().to_owned(), diagnostics: vec![diagnostic] };
-            Failure::Formula { origin: origin.map(str::to_owned), error }
+/// What to do about an error of the computation.
+fn advice(error: &RunError) -> Option<String> {
+    match error {
+        RunError::Steps { limit, .. } => {
+            let more = limit.max(&1).ilog10() + 1;
+            Some(format!("if it is meant to take so long, `--steps 1e{more}` allows more"))
         }
-        None => Failure::input(error.to_string()),
+        _ => None,
     }
+}
+
+/// An error of the computation, shown at the part of the formula, or of a library, in which it happened.
+pub(crate) fn run_failure(function: &Function, error: &RunError, origin: Option<&str>) -> Failure {
+    let Some(span) = error.span() else { return Failure::input(error.to_string()) };
+    let place = function.place(span);
+    let message = match (place.name, origin) {
+        (Some(_), Some(origin)) => format!("{origin}: {error}"),
+        _ => error.to_string(),
+    };
+    let diagnostic = kiln::Diagnostic::error(error.code(), place.span, message);
+    let diagnostic = advice(error).into_iter().fold(diagnostic, kiln::Diagnostic::help);
+    let error = Error::Formula { source: place.text.to_owned(), diagnostics: vec![diagnostic] };
+    Failure::Formula { origin: place.name.or(origin).map(str::to_owned), error }
 }

@@ -6,11 +6,12 @@
 
 use crate::args::{EngineName, EvalArgs, LevelName, MachineArgs, TypeName};
 use crate::eval::{self, Input, Wrong};
+use crate::library::Libraries;
 use crate::report::{Failure, suggestion};
 use crate::value;
 use base64::Engine as _;
 use clap::ValueEnum;
-use kiln::{Diagnostic, Engine, Error, Span, Type, Value};
+use kiln::{Diagnostic, Engine, Error, Function, Output, Place, RunError, Span, Type, Value};
 use serde_json::{Map, Value as Json, json};
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -35,6 +36,16 @@ struct Settings {
     level: Option<LevelName>,
     fast: bool,
     checked: bool,
+    steps: Option<u64>,
+}
+
+/// More engines are not kept: requests with ever other settings take no more memory.
+const ENGINES: usize = 64;
+
+/// What engines are made of, and those that were made.
+struct Engines {
+    libraries: Libraries,
+    made: HashMap<Settings, Engine>,
 }
 
 /// The `error` object of an answer.
@@ -75,11 +86,24 @@ impl From<Wrong> for Trouble {
         match wrong {
             Wrong::Formula(error) => error.into(),
             Wrong::Input { message, help } => Trouble { help, ..Trouble::input(message) },
-            Wrong::Run(error) => {
-                let span = error.span();
-                Trouble { code: error.code().to_owned(), span, ..Trouble::input(error.to_string()) }
-            }
+            Wrong::Run(error) => Trouble { code: error.code().to_owned(), ..Trouble::input(error.to_string()) },
         }
+    }
+}
+
+impl Trouble {
+    /// An error of the computation; a place in a library is said in words.
+    fn run(function: &Function, error: &RunError) -> Trouble {
+        let place = error.span().map(|span| function.place(span));
+        let (message, span) = match place {
+            Some(Place { name: Some(name), text, span }) => {
+                let (line, _) = kiln::span::line_column(text, span.start);
+                (eval::clean_message(&format!("{name}, line {line}: {error}")), None)
+            }
+            place => (error.to_string(), place.map(|place| place.span)),
+        };
+        let help = matches!(error, RunError::Steps { .. }).then(|| "`steps` in the request allows more".to_owned());
+        Trouble { code: error.code().to_owned(), message, span, help }
     }
 }
 
@@ -92,8 +116,12 @@ pub(crate) fn serve(args: &EvalArgs, mut input: impl BufRead, out: &mut dyn io::
         level: machine.level,
         fast: machine.fast,
         checked: machine.checked,
+        steps: machine.steps,
     };
-    let mut engines = HashMap::new();
+    let libraries = Libraries::read(&machine.libraries)?;
+    // What is wrong with a library is said once, before any request.
+    libraries.define(&mut Engine::new())?;
+    let mut engines = Engines { libraries, made: HashMap::new() };
     let mut line = Vec::new();
     while let Some(whole) = read_line(&mut input, &mut line)? {
         let answer = if whole {
@@ -136,7 +164,7 @@ fn read_line(input: &mut impl BufRead, line: &mut Vec<u8>) -> io::Result<Option<
     }
 }
 
-fn answer(line: &[u8], defaults: Settings, engines: &mut HashMap<Settings, Engine>) -> Json {
+fn answer(line: &[u8], defaults: Settings, engines: &mut Engines) -> Json {
     let fields = match serde_json::from_slice::<Json>(line) {
         Ok(Json::Object(fields)) => fields,
         Ok(_) => {
@@ -150,23 +178,44 @@ fn answer(line: &[u8], defaults: Settings, engines: &mut HashMap<Settings, Engin
     let id = fields.get("id").cloned().unwrap_or(Json::Null);
     let result = Request::read(&fields, defaults).and_then(|request| compute(&request, engines));
     match result {
-        Ok(value) => json!({
-            "id": id,
-            "type": value.ty().name(),
-            "value": value.to_string(),
-            "bits": value::bits(value),
-        }),
+        Ok(results) => results_json(id, &results),
         Err(trouble) => json!({ "id": id, "error": trouble.json() }),
     }
 }
 
-fn compute(request: &Request, engines: &mut HashMap<Settings, Engine>) -> Result<Value, Trouble> {
+/// The answer: a value's fields beside the id, or under the results' names if they have names.
+fn results_json(id: Json, results: &[(Output, Value)]) -> Json {
+    let fields = |value: Value| {
+        let pairs =
+            [("type", value.ty().name().to_owned()), ("value", value.to_string()), ("bits", value::bits(value))];
+        pairs.into_iter().map(|(name, text)| (name.to_owned(), Json::String(text)))
+    };
+    let mut answer = Map::new();
+    answer.insert("id".to_owned(), id);
+    match results {
+        [(output, value)] if output.name.is_empty() => answer.extend(fields(*value)),
+        results => {
+            let named =
+                |(output, value): &(Output, Value)| (output.name.clone(), Json::Object(fields(*value).collect()));
+            answer.insert("values".to_owned(), Json::Object(results.iter().map(named).collect()));
+        }
+    }
+    Json::Object(answer)
+}
+
+fn compute(request: &Request, engines: &mut Engines) -> Result<Vec<(Output, Value)>, Trouble> {
     let settings = request.settings;
-    let engine = match engines.entry(settings) {
+    if engines.made.len() >= ENGINES && !engines.made.contains_key(&settings) {
+        engines.made.clear();
+    }
+    let engine = match engines.made.entry(settings) {
         Entry::Occupied(known) => known.into_mut(),
         Entry::Vacant(place) => {
-            let Settings { ty, engine, level, fast, checked } = settings;
-            place.insert(MachineArgs { engine, level, fast, checked }.build(Type::from(ty))?)
+            let Settings { ty, engine, level, fast, checked, steps } = settings;
+            let machine = MachineArgs { engine, level, fast, checked, steps, libraries: Vec::new() };
+            let mut engine = machine.engine(Type::from(ty))?;
+            engines.libraries.define(&mut engine).map_err(|_| Trouble::input("a library is wrong"))?;
+            place.insert(engine)
         }
     };
     let formula = engine.formula_bytes(&request.formula);
@@ -175,7 +224,11 @@ fn compute(request: &Request, engines: &mut HashMap<Settings, Engine>) -> Result
         None => formula,
     };
     let function = eval::compile(engine, formula, request.params.is_some(), &request.inputs)?;
-    Ok(eval::call(&function, &request.inputs)?)
+    let values = eval::call(&function, &request.inputs).map_err(|wrong| match wrong {
+        Wrong::Run(error) => Trouble::run(&function, &error),
+        other => other.into(),
+    })?;
+    Ok(function.outputs().iter().cloned().zip(values).collect())
 }
 
 impl Request {
@@ -202,6 +255,7 @@ impl Request {
                 "level" => settings.level = Some(choice(name, field)?),
                 "fast" => settings.fast = flag(name, field)?,
                 "checked" => settings.checked = flag(name, field)?,
+                "steps" => settings.steps = Some(count(name, field)?),
                 _ => return Err(Trouble::input(format!("`{}` is no field of a request", eval::clean(name)))),
             }
         }
@@ -223,6 +277,15 @@ fn string<'a>(name: &str, field: &'a Json) -> Result<&'a str, Trouble> {
 
 fn flag(name: &str, field: &Json) -> Result<bool, Trouble> {
     field.as_bool().ok_or_else(|| Trouble::input(format!("`{name}` is neither true nor false")))
+}
+
+fn count(name: &str, field: &Json) -> Result<u64, Trouble> {
+    let read = match field {
+        Json::Number(number) => value::count(number.as_str()),
+        Json::String(text) => value::count(text),
+        _ => Err("it is no number".to_owned()),
+    };
+    read.map_err(|why| Trouble::input(format!("`{name}` is no count: {why}")))
 }
 
 /// One of the names that the command line takes for the same option.

@@ -10,10 +10,14 @@
 
 mod args;
 mod asm;
+mod beside;
 mod describe;
+mod entry;
 mod eval;
+mod fmt;
 mod functions;
 mod json;
+mod library;
 mod repl;
 mod report;
 mod run;
@@ -48,6 +52,7 @@ fn dispatch(command: Command, printer: &Printer, out: &mut dyn io::Write) -> Res
         Command::Eval(args) => eval::eval(&args, printer, out),
         Command::Asm(args) => asm::asm(&args, printer, out),
         Command::Explain(args) => describe::explain(&args, printer, out),
+        Command::Fmt(args) => fmt::fmt(&args, printer, out),
         Command::Functions(args) => functions::functions(&args, printer, out),
         Command::Repl(args) => repl::repl(&args, printer, out),
         Command::Run(args) => run::run(&args, printer, out),

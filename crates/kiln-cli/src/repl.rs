@@ -1,23 +1,26 @@
 //! `kiln repl`: formulas line by line.
 //!
-//! Owns the session: the definitions that were made so far, and the commands that begin with a colon. The one idea: the
-//! definitions are kept as text and stand before each new formula, so that the session means exactly what a formula
-//! file with the same lines means. To add a command: its row in `COMMANDS` and its arm in `Session::command`.
+//! Owns the session: the definitions that were made so far, and the commands that begin with a colon. An entry is a
+//! line, or several while brackets are open. The one idea: the definitions are kept as text and stand before each new
+//! formula, so that the session means exactly what a formula file with the same lines means. To add a command: its row
+//! in `COMMANDS` and its arm in `Session::command`.
 
 use crate::args::{FormulaArgs, ReplArgs, TypeName};
 use crate::asm;
 use crate::describe;
-use crate::eval::{Wrong, call, clean, compile, run_failure};
+use crate::entry::{self, Definition};
+use crate::eval::{Wrong, call, clean, compile, run_failure, write_results};
 use crate::functions;
+use crate::library::Libraries;
 use crate::report::{Failure, Printer};
 use clap::ValueEnum as _;
-use kiln::Diagnostic;
+use kiln::{Diagnostic, Engine, Function, Value};
 use rustyline::completion::{Completer, Pair};
 use rustyline::error::ReadlineError;
 use rustyline::highlight::Highlighter;
 use rustyline::hint::Hinter;
 use rustyline::history::DefaultHistory;
-use rustyline::validate::{ValidationContext, ValidationResult, Validator};
+use rustyline::validate::Validator;
 use rustyline::{CompletionType, Config, Context, Editor, Helper};
 use std::cell::RefCell;
 use std::io::{self, IsTerminal as _};
@@ -37,23 +40,27 @@ const COMMANDS: [(&str, &str, &str); 8] = [
 ];
 
 /// Words of the language that are completed beside functions, constants and definitions.
-const WORDS: [&str; 17] = [
-    "and", "else", "false", "fn", "for", "if", "in", "inf", "let", "nan", "not", "or", "pi", "tau", "true", "var",
-    "while",
+const WORDS: [&str; 19] = [
+    "and", "break", "continue", "else", "false", "fn", "for", "if", "in", "inf", "let", "nan", "not", "or", "pi",
+    "tau", "true", "var", "while",
 ];
 
-/// What a line did.
+/// What the terminal shows where an entry begins, and where it goes on because brackets are open.
+const PROMPTS: [&str; 2] = ["> ", "... "];
+
+/// What an entry did.
 enum Outcome {
     Done,
     Quit,
 }
 
-/// The state between lines.
+/// The state between entries.
 struct Session<'a> {
     printer: &'a Printer,
     args: FormulaArgs,
-    /// Definitions in order, as they were typed: the name, the text.
-    lets: Vec<(String, String)>,
+    libraries: Libraries,
+    /// Definitions in order, as they were typed.
+    definitions: Vec<Definition>,
     /// Their names, shared with the line editor.
     names: Rc<RefCell<Vec<String>>>,
 }
@@ -62,11 +69,13 @@ struct Session<'a> {
 pub(crate) fn repl(args: &ReplArgs, printer: &Printer, out: &mut dyn io::Write) -> Result<(), Failure> {
     let interactive = io::stdin().is_terminal();
     let names = Rc::new(RefCell::new(Vec::new()));
+    let libraries = Libraries::read(&args.machine.libraries)?;
     let formula_args = FormulaArgs { ty: args.ty, params: None, machine: args.machine.clone() };
-    let mut session = Session { printer, args: formula_args, lets: Vec::new(), names: Rc::clone(&names) };
-    // A wrong option is said now, not with the first formula.
-    session.args.build()?;
-    let config = Config::builder().completion_type(CompletionType::List).auto_add_history(true).build();
+    let (definitions, shared) = (Vec::new(), Rc::clone(&names));
+    let mut session = Session { printer, args: formula_args, libraries, definitions, names: shared };
+    // A wrong option or library is said now, not with the first formula.
+    session.engine()?;
+    let config = Config::builder().completion_type(CompletionType::List).auto_add_history(false).build();
     let mut editor: Editor<Assistant, DefaultHistory> = Editor::with_config(config).map_err(read_failure)?;
     editor.set_helper(Some(Assistant { names }));
     let history = history_file().filter(|_| interactive);
@@ -80,21 +89,16 @@ pub(crate) fn repl(args: &ReplArgs, printer: &Printer, out: &mut dyn io::Write) 
     let mut failed = false;
     loop {
         out.flush()?;
-        match editor.readline("> ") {
-            Ok(line) => match session.line(&line, out) {
-                Ok(Outcome::Done) => {}
-                Ok(Outcome::Quit) => break,
-                Err(failure @ Failure::Io(_)) => return Err(failure),
-                Err(failure) => {
-                    out.flush()?;
-                    printer.failure(&failure);
-                    failed = true;
-                }
-            },
-            // Ctrl-C forgets the line, Ctrl-D leaves.
-            Err(ReadlineError::Interrupted) if interactive => {}
-            Err(ReadlineError::Interrupted | ReadlineError::Eof) => break,
-            Err(error) => return Err(read_failure(error)),
+        let Some(entry) = read_entry(&mut editor, interactive)? else { break };
+        match session.entry(&entry, out) {
+            Ok(Outcome::Done) => {}
+            Ok(Outcome::Quit) => break,
+            Err(failure @ Failure::Io(_)) => return Err(failure),
+            Err(failure) => {
+                out.flush()?;
+                printer.failure(&failure);
+                failed = true;
+            }
         }
     }
     if let Some(path) = &history {
@@ -102,6 +106,37 @@ pub(crate) fn repl(args: &ReplArgs, printer: &Printer, out: &mut dyn io::Write) 
     }
     // A script that is piped in succeeds if all its lines did.
     if failed && !interactive { Err(Failure::Reported) } else { Ok(()) }
+}
+
+/// The next entry: a line, and more lines while brackets are open. Nothing at the end.
+fn read_entry(editor: &mut Editor<Assistant, DefaultHistory>, interactive: bool) -> Result<Option<String>, Failure> {
+    let (mut entry, mut depth, mut goes_on) = (String::new(), 0, false);
+    loop {
+        match editor.readline(PROMPTS[usize::from(goes_on)]) {
+            Ok(line) => {
+                // A person gives up on open brackets with an empty line; in a script it is only an empty line.
+                let given_up = interactive && goes_on && line.trim().is_empty();
+                depth += entry::depth(&line);
+                entry += &line;
+                goes_on = depth > 0 && !given_up;
+                if goes_on {
+                    entry.push('\n');
+                    continue;
+                }
+                if interactive && !entry.trim().is_empty() {
+                    // A history that cannot be kept is no reason to fail.
+                    let _ = editor.add_history_entry(entry.trim());
+                }
+                return Ok(Some(entry));
+            }
+            // Ctrl-C forgets the entry, Ctrl-D leaves.
+            Err(ReadlineError::Interrupted) if interactive => return Ok(Some(String::new())),
+            // What stands at the end of a script with open brackets is wrong, and is said to be.
+            Err(ReadlineError::Eof) if goes_on && !interactive => return Ok(Some(entry)),
+            Err(ReadlineError::Interrupted | ReadlineError::Eof) => return Ok(None),
+            Err(error) => return Err(read_failure(error)),
+        }
+    }
 }
 
 fn read_failure(error: ReadlineError) -> Failure {
@@ -133,20 +168,27 @@ fn history_file() -> Option<PathBuf> {
 }
 
 impl Session<'_> {
-    /// Does what a line says.
-    fn line(&mut self, line: &str, out: &mut dyn io::Write) -> Result<Outcome, Failure> {
-        let line = line.trim();
-        if line.is_empty() || line.starts_with('#') {
+    /// The engine, which knows the definitions of the libraries.
+    fn engine(&self) -> Result<Engine, Failure> {
+        let mut engine = self.args.machine.engine(self.args.ty.into())?;
+        self.libraries.define(&mut engine)?;
+        Ok(engine)
+    }
+
+    /// Does what an entry says.
+    fn entry(&mut self, entry: &str, out: &mut dyn io::Write) -> Result<Outcome, Failure> {
+        let entry = entry.trim();
+        if entry.lines().all(|line| line.trim().is_empty() || line.trim_start().starts_with('#')) {
             return Ok(Outcome::Done);
         }
-        if line.starts_with(':') {
-            return self.command(line, out);
+        if entry.starts_with(':') {
+            return self.command(entry, out);
         }
-        match definition(line) {
-            Some((name, text)) => self.define(name, text, out)?,
+        match entry::definition(entry) {
+            Some(definition) => self.define(definition, out)?,
             None => {
-                let value = self.value(line)?;
-                writeln!(out, "{value}")?;
+                let (function, values) = self.values(entry)?;
+                write_results(function.outputs(), &values, false, out)?;
             }
         }
         Ok(Outcome::Done)
@@ -158,7 +200,7 @@ impl Session<'_> {
         let full = COMMANDS.iter().map(|(name, ..)| *name).find(|known| known.starts_with(name) && name.len() > 1);
         match full.unwrap_or(name) {
             ":help" if argument.is_empty() => {
-                writeln!(out, "A formula gives its value. `let r = 2` or `fn f(x) = x^2` is kept for later lines.")?;
+                writeln!(out, "A formula gives its value. `let r = 2` and `fn f(x) = x^2` are kept for later lines.")?;
                 for (name, argument, text) in COMMANDS {
                     writeln!(out, "  {:21} {text}", format!("{name} {argument}"))?;
                 }
@@ -176,20 +218,20 @@ impl Session<'_> {
                 }
             },
             ":lets" => {
-                for (_, text) in &self.lets {
-                    writeln!(out, "{text}")?;
+                for definition in &self.definitions {
+                    writeln!(out, "{}", definition.text)?;
                 }
             }
             ":clear" => {
-                self.lets.clear();
+                self.definitions.clear();
                 self.names.borrow_mut().clear();
             }
             ":asm" => {
-                let inspection = asm::inspect(&self.args, self.source(argument).as_bytes(), self.printer)?;
+                let inspection = self.inspect(argument)?;
                 out.write_all(asm::listing(&inspection, self.printer).as_bytes())?;
             }
             ":explain" => {
-                let inspection = asm::inspect(&self.args, self.source(argument).as_bytes(), self.printer)?;
+                let inspection = self.inspect(argument)?;
                 describe::write(&inspection, self.printer, out)?;
             }
             ":quit" => return Ok(Outcome::Quit),
@@ -201,42 +243,73 @@ impl Session<'_> {
         Ok(Outcome::Done)
     }
 
-    /// Keeps a definition, if it compiles.
-    fn define(&mut self, name: &str, text: String, out: &mut dyn io::Write) -> Result<(), Failure> {
-        if text.starts_with("let") {
-            self.lets.push((name.to_owned(), text));
-            let value = self.value(&format!("`{name}`"));
-            match value {
-                Ok(value) => writeln!(out, "{name} = {value}")?,
-                Err(failure) => {
-                    self.lets.pop();
-                    return Err(failure);
-                }
-            }
-        } else {
-            // A function is checked where it is defined, whether or not it is called.
-            let source = self.source(&format!("{text}\n0"));
-            let engine = self.args.build()?;
-            engine.formula(&source).compile().map_err(|error| self.failure(error))?;
-            self.lets.push((name.to_owned(), text));
+    fn inspect(&self, formula: &str) -> Result<kiln::Inspection, Failure> {
+        asm::inspect(&self.engine()?, &self.args, self.source(formula).as_bytes(), self.printer)
+    }
+
+    /// Keeps definitions, if they compile, and shows what has a value.
+    fn define(&mut self, definition: Definition, out: &mut dyn io::Write) -> Result<(), Failure> {
+        // Alone first: with a formula behind it, a text that ends too early would go on there.
+        Engine::new().define("", &definition.text).map_err(|error| self.failure(error))?;
+        let values = self.keep(&definition)?;
+        for (name, value) in definition.lets.iter().zip(values) {
+            writeln!(out, "{name} = {value}")?;
         }
-        self.names.borrow_mut().push(name.to_owned());
+        let plain = definition.names().filter(|name| !name.starts_with('`'));
+        self.names.borrow_mut().extend(plain.map(str::to_owned));
         Ok(())
+    }
+
+    /// Adds definitions and gives the values of their names; they are as they were if that fails.
+    fn keep(&mut self, definition: &Definition) -> Result<Vec<Value>, Failure> {
+        let before = self.definitions.clone();
+        // A formula has one function of a name. The new one takes the place of the old one, so that what follows uses it,
+        // or the last place if it uses what was defined since.
+        let same = |old: &Definition| {
+            old.lets.is_empty() && definition.lets.is_empty() && old.functions == definition.functions
+        };
+        if let Some(at) = self.definitions.iter().position(same) {
+            self.definitions[at] = definition.clone();
+            if let Ok(values) = self.values_of(&definition.lets) {
+                return Ok(values);
+            }
+            self.definitions.remove(at);
+        }
+        self.definitions.push(definition.clone());
+        let values = self.values_of(&definition.lets);
+        if values.is_err() {
+            self.definitions = before;
+        }
+        values
+    }
+
+    /// The values of these names.
+    fn values_of(&self, names: &[String]) -> Result<Vec<Value>, Failure> {
+        if names.is_empty() {
+            // Of a function that is not called, syntax, names and recursion are checked.
+            return Ok(self.values("0")?.1);
+        }
+        let mut all = Vec::new();
+        for name in names {
+            all.extend(self.values(name)?.1);
+        }
+        Ok(all)
     }
 
     /// The definitions, then `text`.
     fn source(&self, text: &str) -> String {
         let mut source = String::new();
-        for (_, line) in &self.lets {
-            source += line;
+        for definition in &self.definitions {
+            source += &definition.text;
             source.push('\n');
         }
         source + text
     }
 
-    fn value(&self, text: &str) -> Result<kiln::Value, Failure> {
+    /// Compiles a formula behind the definitions and computes its results.
+    fn values(&self, text: &str) -> Result<(Function, Vec<Value>), Failure> {
         let source = self.source(text);
-        let engine = self.args.build()?;
+        let engine = self.engine()?;
         let function = match compile(&engine, engine.formula(&source), false, &[]) {
             Ok(function) => function,
             Err(Wrong::Formula(error)) => return Err(self.failure(error)),
@@ -252,7 +325,10 @@ impl Session<'_> {
                 let failure = Failure::input(format!("without a value: {}", names.join(", ")));
                 Err(failure.help(format!("let {} = ...", names[0])))
             }
-            other => Ok(other?),
+            other => {
+                let values = other?;
+                Ok((function, values))
+            }
         }
     }
 
@@ -268,53 +344,16 @@ impl Session<'_> {
     }
 }
 
-/// The name and the text of a definition: `let r = 2`, `fn f(x) = x^2`; `r = 2` is taken for `let r = 2`.
-fn definition(line: &str) -> Option<(&str, String)> {
-    // A line that goes on after its definition is a formula.
-    let keyword = |word: &str| line.strip_prefix(word).filter(|rest| rest.starts_with(char::is_whitespace));
-    if line.contains([';', '\n']) {
-        return None;
-    }
-    let word = |text: &'_ str| text.find(|c: char| !(c.is_alphanumeric() || c == '_')).unwrap_or(text.len());
-    if let Some(rest) = keyword("fn") {
-        let rest = rest.trim_start();
-        return Some((&rest[..word(rest)], line.to_owned()));
-    }
-    let rest = keyword("let").unwrap_or(line).trim_start();
-    let name = &rest[..word(rest)];
-    let after = rest[name.len()..].trim_start();
-    let assigned = after.starts_with('=') && !after.starts_with("==");
-    let named = name.starts_with(|c: char| c.is_alphabetic() || c == '_');
-    (assigned && named).then(|| (name, format!("let {rest}")))
-}
-
-/// Completes names, and asks for more lines while brackets are open.
+/// Completes names.
 struct Assistant {
     names: Rc<RefCell<Vec<String>>>,
 }
 
 impl Helper for Assistant {}
 impl Highlighter for Assistant {}
+impl Validator for Assistant {}
 impl Hinter for Assistant {
     type Hint = String;
-}
-
-impl Validator for Assistant {
-    fn validate(&self, context: &mut ValidationContext<'_>) -> rustyline::Result<ValidationResult> {
-        let mut open = 0i32;
-        for line in context.input().lines() {
-            for c in line.split('#').next().unwrap_or("").chars() {
-                match c {
-                    '(' | '[' | '{' => open += 1,
-                    ')' | ']' | '}' => open -= 1,
-                    _ => {}
-                }
-            }
-        }
-        // An empty line gives up on brackets that stay open.
-        let more = open > 0 && !context.input().ends_with('\n');
-        Ok(if more { ValidationResult::Incomplete } else { ValidationResult::Valid(None) })
-    }
 }
 
 impl Completer for Assistant {
@@ -356,19 +395,6 @@ fn pair(display: &str, replacement: String) -> Pair {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn definitions_are_told_from_formulas() {
-        let name = |line| definition(line).map(|(name, text)| (name.to_owned(), text));
-        let some = |name: &str, text: &str| Some((name.to_owned(), text.to_owned()));
-        assert_eq!(name("let r = 2"), some("r", "let r = 2"));
-        assert_eq!(name("r = 2"), some("r", "let r = 2"));
-        assert_eq!(name("fn f(x) = x"), some("f", "fn f(x) = x"));
-        assert_eq!(name("letter = 1"), some("letter", "let letter = 1"));
-        for formula in ["r == 2", "2 = x", "let a = 1; a + 1", "x", "f(x) = 2"] {
-            assert_eq!(name(formula), None, "{formula}");
-        }
-    }
 
     #[test]
     fn completes_commands_and_definitions() {

@@ -170,6 +170,12 @@ impl Printer {
             Severity::Error => Level::ERROR,
             Severity::Warning => Level::WARNING,
         };
+        let title = level.primary_title(diagnostic.message.as_str()).id(diagnostic.code);
+        if diagnostic.span == Span::default() && diagnostic.fix.is_none() {
+            // It has no place, or one in another text, which the message names.
+            let help = diagnostic.help.as_deref().map(|help| Level::HELP.message(help));
+            return self.renderer().render(&[Group::with_title(title).elements(help)]);
+        }
         let suggestion = suggestion(diagnostic);
         let mut place = Snippet::source(source)
             .path(origin)
@@ -178,7 +184,6 @@ impl Printer {
             let label_span = range(source, label.span);
             place = place.annotation(AnnotationKind::Context.span(label_span).label(label.text.as_str()));
         }
-        let title = level.primary_title(diagnostic.message.as_str()).id(diagnostic.code);
         let mut report = vec![title.element(place)];
         let help = diagnostic.help.as_deref().filter(|help| Some(*help) != suggestion);
         match (&diagnostic.fix, help) {

@@ -50,6 +50,20 @@ pub(crate) fn read(text: &str, ty: Type) -> Result<Value, String> {
     }
 }
 
+/// Reads a number of things as people write large ones: `10_000_000`, `1e9`, `2.5e6`.
+pub(crate) fn count(text: &str) -> Result<u64, String> {
+    let plain = ungroup(text.trim());
+    if let Ok(count) = plain.parse::<u64>() {
+        return Ok(count);
+    }
+    // Powers of ten are exact as far as a count goes.
+    match plain.parse::<f64>() {
+        Ok(count) if count >= 0.0 && count.fract() == 0.0 && count < u64::MAX as f64 => Ok(count as u64),
+        Ok(count) if count >= u64::MAX as f64 => Err(format!("the largest is {}", u64::MAX)),
+        _ => Err("it is no whole number, such as 10_000_000 or 1e9".to_owned()),
+    }
+}
+
 fn read_bits(hex: &str, ty: Type) -> Result<Value, String> {
     let plain = !hex.is_empty() && hex.bytes().all(|b| b.is_ascii_hexdigit());
     let bits = if plain { u64::from_str_radix(hex.trim_start_matches('0'), 16).ok() } else { None };
@@ -200,6 +214,29 @@ mod tests {
         ];
         for (text, ty, expected) in cases {
             assert_eq!(read(text, ty).ok().map(Value::to_bits), expected, "{text} at {ty}");
+        }
+    }
+
+    #[test]
+    fn counts_are_whole_numbers_in_any_notation() {
+        let cases = [
+            ("0", Some(0)),
+            ("10_000_000", Some(10_000_000)),
+            ("1e9", Some(1_000_000_000)),
+            ("2.5e6", Some(2_500_000)),
+            ("1E18", Some(1_000_000_000_000_000_000)),
+            ("18446744073709551615", Some(u64::MAX)),
+            ("18446744073709551616", None),
+            ("1e30", None),
+            ("inf", None),
+            ("nan", None),
+            ("-1", None),
+            ("1.5", None),
+            ("", None),
+            ("many", None),
+        ];
+        for (text, expected) in cases {
+            assert_eq!(count(text).ok(), expected, "{text}");
         }
     }
 

@@ -113,6 +113,7 @@ const FAILURES: &[Broken] = &[
     (b"x\n1\n", &["--select", "y"], 1, &["--select", "no column `y`"]),
     (b"x\n1\n", &["--let", "x + 1"], 2, &["NAME = FORMULA"]),
     (b"x\n1\n", &["--let", "a b = x"], 2, &["back-ticks"]),
+    (b"net income,x\n1,2\n", &["--let", "y = net income + x"], 1, &["--let y", "back-ticks", "`net income` + x"]),
     (b"x\n1\n", &["--let", "y == x"], 2, &["NAME = FORMULA"]),
     (b"x\n1\n", &["--let", "y = x", "--let", "y = 2"], 2, &["two --let options define `y`"]),
     (b"x\n1\n", &["--delimiter", ";;"], 2, &["--delimiter"]),

@@ -85,16 +85,18 @@ fn the_repl_goes_on_after_errors_and_remembers_them() {
 fn completions_and_manual_pages_know_all_commands() {
     for shell in ["bash", "zsh", "fish", "powershell", "elvish"] {
         let outcome = kiln(&["completions", shell]);
-        assert!(outcome.code == 0 && outcome.out.contains("json-lines"), "{shell}");
+        let known = ["json-lines", "steps", "lib", "check"].iter().all(|option| outcome.out.contains(option));
+        assert!(outcome.code == 0 && known, "{shell}");
     }
-    assert!(kiln(&["man"]).out.contains("kiln\\-run"));
+    assert!(kiln(&["man"]).out.contains("kiln\\-run") && kiln(&["man", "fmt"]).out.contains("\\-\\-check"));
+    assert!(kiln(&["man"]).out.contains("kiln\\-fmt"));
     assert!(kiln(&["man", "run"]).out.contains("\\-\\-where"));
     assert_eq!(kiln(&["man", "nothing"]).code, 2);
 }
 
 #[test]
 fn help_has_examples_everywhere() {
-    let commands = ["eval", "run", "repl", "functions", "explain", "asm", "completions", "man"];
+    let commands = ["eval", "run", "repl", "functions", "explain", "asm", "fmt", "completions", "man"];
     for command in commands {
         let outcome = kiln(&[command, "--help"]);
         assert!(outcome.code == 0 && outcome.out.contains("Examples:"), "{command}");

@@ -15,7 +15,7 @@ use crate::pipeline::{Compiler, Definitions, Request, Target};
 use crate::run::cpu;
 use crate::run::host::HostFunction;
 use crate::run::invoke::{Body, Pending};
-use crate::span::{Diagnostic, Span};
+use crate::span::{Diagnostic, Place, Span};
 use crate::types::{Type, Value};
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -186,7 +186,7 @@ impl Engine {
     /// let mut engine = Engine::new();
     /// engine.define("physics.kiln", "let c = 299792458\nfn gamma(v) = 1 / sqrt(1 - (v/c)^2)")?;
     /// let f = engine.compile("gamma(v) * t")?;
-    /// assert_eq!(f.call(&[Value::F64(0.0), Value::F64(2.0)])?, Value::F64(2.0));
+    /// assert!(f.call(&[Value::F64(0.0), Value::F64(2.0)])?.same(Value::F64(2.0)));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     ///
@@ -537,7 +537,7 @@ impl Function {
     /// use kiln::{Engine, Value};
     /// let polar = Engine::new().compile("{ r: hypot(x, y), steep: y > x }")?;
     /// let results = polar.call_all(&[Value::F64(3.0), Value::F64(4.0)])?;
-    /// assert_eq!(results, [Value::F64(5.0), Value::Bool(true)]);
+    /// assert!(matches!(results[..], [Value::F64(5.0), Value::Bool(true)]));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     ///
@@ -674,6 +674,12 @@ impl Function {
     #[must_use]
     pub fn warnings(&self) -> &[Diagnostic] {
         &self.inner.warnings
+    }
+
+    /// Where a part stands that a [`RunError`] names: in the formula, or in a text that [`Engine::define`] was given.
+    #[must_use]
+    pub fn place(&self, span: Span) -> Place<'_> {
+        self.inner.shared.definitions.place(self.source(), span)
     }
 
     /// The formula's text.

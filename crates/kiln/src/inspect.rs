@@ -13,9 +13,11 @@ use crate::isa::x64::features::Level;
 use crate::isa::x64::text::push_text;
 use crate::mach::listing;
 use crate::ops::Op;
-use crate::pipeline::{Compiler, Request, Target, instructions, origins};
-use crate::span::{Diagnostic, Span};
+use crate::pipeline::{Compiler, Definitions, Request, Target, instructions, origins};
+use crate::span::{Diagnostic, Place, Span};
 use std::time::{Duration, Instant};
+
+mod passes;
 
 /// A rule of the optimiser that was applied.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,6 +27,17 @@ pub struct FiredRule {
     /// What came of it, as operations on inputs and constants; `...` stands for what is deeper.
     pub result: String,
     /// The part of the formula that it was applied to.
+    pub span: Span,
+}
+
+/// Something that was done to loops or calls.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PassEvent {
+    /// Which pass did it.
+    pub pass: &'static str,
+    /// What it did, as the rest of a sentence that begins with the part.
+    pub what: String,
+    /// The part of the formula to which it was done.
     pub span: Span,
 }
 
@@ -53,10 +66,14 @@ pub struct Inspection {
     pub canonical: String,
     /// The values as written: nothing folded, no rule applied.
     pub ir_unoptimised: String,
+    /// The values as they are made: folded, rewritten by rules, shared; no pass has seen them.
+    pub ir_built: String,
     /// The values that are compiled.
     pub ir: String,
-    /// The rules that led from one to the other.
+    /// The rules that were applied.
     pub rules: Vec<FiredRule>,
+    /// What was done to loops and calls.
+    pub passes: Vec<PassEvent>,
     /// The machine code, entered as a C function; by buffer if the formula can fail or has several results.
     pub code: Vec<Line>,
     /// Its bytes, constants included.
@@ -71,9 +88,23 @@ pub struct Inspection {
     pub warnings: Vec<Diagnostic>,
     /// How long each stage took, once, in this run.
     pub stages: Vec<(&'static str, Duration)>,
+    definitions: Definitions,
 }
 
 impl Inspection {
+    /// Where a part stands: in the formula, or in a text that [`Engine::define`](crate::Engine::define) was given.
+    #[must_use]
+    pub fn place(&self, span: Span) -> Place<'_> {
+        self.definitions.place(&self.source, span)
+    }
+
+    /// The text of a part.
+    #[must_use]
+    pub fn part(&self, span: Span) -> &str {
+        let place = self.place(span);
+        place.span.text(place.text)
+    }
+
     pub(crate) fn of(compiler: &mut Compiler, request: &Request<'_>, level: Level) -> Result<Inspection, Error> {
         compiler.build(request, false, false)?;
         let ir_unoptimised = ir::text::print(&compiler.builder.func);
@@ -87,12 +118,15 @@ impl Inspection {
             span: func.spans[fired.result.index()],
         });
         let rules = rules.collect();
+        let passes = compiler.optimiser.report.events.iter().map(passes::event).collect::<Vec<_>>();
         let (ast, canonical) = (compiler.front.dump(&source), compiler.front.print(&source));
         let ir = ir::text::print(func);
         let params = compiler.inputs().map(|(name, ty)| Param { name: name.to_owned(), ty }).collect();
         let outputs = Output::all_of(compiler);
         let buffer = func.is_fallible() || outputs.len() > 1;
         let convention = if buffer { Convention::Buffer } else { Convention::Native(HOST) };
+        let (ir_built, hoisted) = Self::before_passes(compiler, request, &source);
+        let passes = passes::in_order(passes, hoisted);
         let stages = Self::time(compiler, request, &source, level, convention)?;
         let code = lines(compiler);
         let bytes = compiler.buffer.bytes().to_vec();
@@ -101,8 +135,10 @@ impl Inspection {
             ast,
             canonical,
             ir_unoptimised,
+            ir_built,
             ir,
             rules,
+            passes,
             code,
             bytes,
             params,
@@ -110,7 +146,16 @@ impl Inspection {
             level,
             warnings,
             stages,
+            definitions: request.definitions.clone(),
         })
+    }
+
+    /// The values before the passes, as text, and those that stand before loops although they are written in them.
+    fn before_passes(compiler: &mut Compiler, request: &Request<'_>, source: &str) -> (String, Vec<PassEvent>) {
+        compiler.parse(source, request);
+        compiler.resolve(source, request, true, false);
+        let func = &compiler.builder.func;
+        (ir::text::print(func), passes::hoisted(func, &compiler.front.loops()))
     }
 
     /// Runs the stages once more, each under a clock. The code is left in the compiler.
@@ -132,6 +177,9 @@ impl Inspection {
         lap("parse");
         compiler.resolve(source, request, true, false);
         lap("check and build");
+        if compiler.improve(request) {
+            lap("passes");
+        }
         if compiler.improve(request) {
             lap("branches and loops");
         }

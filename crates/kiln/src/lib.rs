@@ -15,6 +15,7 @@ pub mod types;
 mod abi_tests;
 #[cfg(test)]
 mod differential;
+mod format;
 mod functions;
 mod ir;
 mod isa;
@@ -38,11 +39,12 @@ pub use engine::{
     Signature, TypedFunction,
 };
 pub use error::{Error, RunError};
+pub use format::format;
 pub use functions::{FunctionInfo, functions};
-pub use inspect::Inspection;
+pub use inspect::{Inspection, PassEvent};
 pub use mem::Mode;
 pub use run::host::{HostBody, HostReturn};
-pub use span::{Diagnostic, Span};
+pub use span::{Diagnostic, Place, Span};
 pub use types::{Type, Value};
 
 /// The examples of the README, run as tests.

@@ -28,7 +28,7 @@ use crate::mach::walk::{Chaos, Walk};
 use crate::opt::Optimiser;
 use crate::run::host::HostFunction;
 use crate::run::invoke::Emitted;
-use crate::span::{Diagnostic, Span};
+use crate::span::{Diagnostic, Place, Span};
 use crate::text::{self, FrontEnd, Limits};
 use crate::types::Type;
 use std::sync::Arc;
@@ -75,6 +75,19 @@ impl Definitions {
         self.parts.push((name.to_owned(), self.text.len()));
         self.text.push_str(text);
         self.text.push('\n');
+    }
+
+    /// The place that a span means in a formula that is compiled with these definitions.
+    pub(crate) fn place<'a>(&'a self, formula: &'a str, span: Span) -> Place<'a> {
+        let behind = (span.start as usize).checked_sub(formula.len() + 1).filter(|_| !self.is_empty());
+        let part = behind.and_then(|at| Some((at, self.parts.iter().rposition(|part| part.1 <= at)?)));
+        let Some((at, n)) = part else { return Place { name: None, text: formula, span } };
+        let (name, start) = &self.parts[n];
+        // A newline stands behind each text.
+        let end = self.parts.get(n + 1).map_or(self.text.len(), |next| next.1) - 1;
+        let start_in_text = (at - start) as u32;
+        let span = Span::new(start_in_text, start_in_text + (span.end - span.start));
+        Place { name: Some(name), text: self.text.get(*start..end).unwrap_or_default(), span }
     }
 
     /// Says where in which text a diagnostic belongs that is about a place behind the formula, whose length is given.

@@ -40,6 +40,17 @@ impl Span {
     }
 }
 
+/// A part of a formula, or of a text of definitions that it uses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Place<'a> {
+    /// The name of the text of definitions; nothing for the formula itself.
+    pub name: Option<&'a str>,
+    /// The whole text.
+    pub text: &'a str,
+    /// The part of it.
+    pub span: Span,
+}
+
 /// Every diagnostic's code is one of these, possibly refined by a suffix: `limit/nesting`.
 pub const CODES: [&str; 16] = [
     "syntax",

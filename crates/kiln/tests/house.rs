@@ -24,13 +24,14 @@ const KNOWS: &[(&str, &[&str])] = &[
     ("mach",     &["types", "ops", "ir"]),
     ("isa",      &["types", "ops", "ir", "mach", "run"]),
     ("functions", &["math"]),
+    ("format",   &["text", "error"]),
     ("mem",      &[]),
     // `run` reads CPUID for `isa`'s pure function, and interprets where there is no code.
     ("run",      &["types", "ops", "ir", "isa", "mem", "error", "engine"]),
     ("error",    &["types", "span", "mem"]),
     ("pipeline", &["types", "span", "ops", "ir", "isa", "mach", "run", "text", "error", "math", "opt"]),
     ("engine",   &["types", "span", "ops", "ir", "isa", "mem", "run", "text", "error", "pipeline", "inspect"]),
-    ("inspect",  &["types", "span", "ops", "ir", "isa", "mach", "error", "pipeline", "engine"]),
+    ("inspect",  &["types", "span", "ops", "ir", "opt", "isa", "mach", "error", "pipeline", "engine"]),
     ("measure",  &["types", "isa", "mem", "text", "pipeline"]),
     ("asm",      &["isa", "mach", "mem", "run"]),
 ];

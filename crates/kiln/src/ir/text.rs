@@ -53,7 +53,7 @@ pub(crate) fn print(func: &Func) -> String {
 }
 
 /// Which nodes do the results and effects need?
-fn live(func: &Func) -> Vec<bool> {
+pub(crate) fn live(func: &Func) -> Vec<bool> {
     let mut live = vec![false; func.nodes.len()];
     for r in func.results.iter().chain(&func.effects) {
         live[r.index()] = true;

@@ -36,6 +36,8 @@ impl Walk {
             }
         }
         let aside = self.set_aside(func, first, then);
+        self.read_slots.clear();
+        self.handing_over = !aside.is_empty();
         for i in joins.clone() {
             if let Some(reg) = self.joins[i].register() {
                 self.lock(reg);
@@ -56,8 +58,13 @@ impl Walk {
                 self.send_to_slot(target, func, value(join), slot, join.ty);
             }
         }
+        self.handing_over = false;
         for (phi, old) in aside {
             let scratch = std::mem::replace(&mut self.slot[phi.index()], old);
+            if !self.read_slots.contains(&scratch) {
+                // It was in a register after all.
+                continue;
+            }
             let (ty, reg) = (func.ty(phi), self.temp_of(target, func, class_of(func.ty(phi))));
             self.emit_slot_store(target, phi, scratch, ty, reg);
             self.note(Note::Move { value: phi, reg, at: 0 });

@@ -198,6 +198,9 @@ pub(crate) struct Walk {
     pub(super) loads: Vec<(Ref, Reg, MInst)>,
     pub(super) forward: Vec<(Option<(Ref, Reg)>, MInst)>,
     pub(super) pushed: Vec<Ref>,
+    /// Slots that are read while values are handed over.
+    pub(super) read_slots: Vec<u32>,
+    pub(super) handing_over: bool,
     /// The values that a loop wants in registers, and how often it mentions them.
     pub(super) wanted: Vec<(Ref, u32)>,
     /// The register in which each input arrives, for a function that is entered natively.
@@ -269,6 +272,8 @@ impl Default for Walk {
             forward: Vec::new(),
             pushed: Vec::new(),
             wanted: Vec::new(),
+            read_slots: Vec::new(),
+            handing_over: false,
             arrivals: Vec::new(),
             params_met: Vec::new(),
             context_slot: None,
@@ -583,6 +588,9 @@ impl Walk {
             }
         }
         let slot = self.slot_for(r);
+        if self.handing_over {
+            self.read_slots.push(slot);
+        }
         target.load(reg, self.ty(func, r), stack::<T>(slot))
     }
 

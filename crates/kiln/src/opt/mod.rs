@@ -28,6 +28,7 @@ use replay::{Memory, Replay};
 use wanted::Wanted;
 
 /// A pass: what it looks for is written to the plan.
+#[derive(Clone, Copy)]
 pub(crate) struct Pass {
     #[cfg_attr(not(test), allow(dead_code, reason = "the tests of the order name passes"))]
     pub(crate) name: &'static str,

@@ -30,7 +30,6 @@ pub(super) struct Kitchen {
 }
 
 /// What is seen of an evaluation from outside.
-#[derive(Debug)]
 pub(super) struct Seen {
     end: Result<Vec<Value>, (TrapKind, Span, Option<String>)>,
     calls: Vec<(usize, Value)>,
@@ -46,6 +45,13 @@ impl Seen {
                 (Err(a), Err(b)) => a == b,
                 _ => false,
             }
+    }
+
+    /// How it ended, and the calls from the first one on that is another one's.
+    pub(super) fn unlike(&self, other: &Seen) -> String {
+        let first = self.calls.iter().zip(&other.calls).take_while(|(a, b)| a.0 == b.0 && a.1.same(b.1)).count();
+        let calls = &self.calls[first..self.calls.len().min(first + 3)];
+        format!("{:?}, {} calls, of these from {first} on {calls:?}", self.end, self.calls.len())
     }
 
     pub(super) fn stopped(&self) -> Option<TrapKind> {
@@ -81,7 +87,7 @@ impl Kitchen {
         let counted = self.random.below(3) > 0;
         self.budget = if counted { self.steps } else { u64::MAX };
         let counter = counted.then(|| b.const_bits(Type::I64, self.steps));
-        let mut pot = Pot { k: self, b, values, counter, left: size, depth: 0, spans: 0 };
+        let mut pot = Pot { k: self, b, values, counter, counters: Vec::new(), left: size, depth: 0, spans: 0 };
         for ty in Type::ALL {
             let bits = pot.k.random.value(ty);
             let constant = pot.b.const_bits(ty, bits);
@@ -119,7 +125,9 @@ impl Kitchen {
             ended += usize::from(left.stopped().is_none());
             assert!(
                 left.same(&right),
-                "{note}: {args:x?}\n{left:?}\n{right:?}\n{}\n{}",
+                "{note}: {args:x?}\n{}\n{}\n{}\n{}",
+                left.unlike(&right),
+                right.unlike(&left),
                 text::print(before),
                 text::print(after)
             );
@@ -143,6 +151,8 @@ struct Pot<'a> {
     values: Vec<Ref>,
     /// What is left of the steps, if they are counted.
     counter: Option<Ref>,
+    /// The counters of the loops that are open.
+    counters: Vec<Ref>,
     left: usize,
     depth: usize,
     spans: u32,
@@ -183,6 +193,11 @@ impl Pot<'_> {
     }
 
     fn pure(&mut self) {
+        if self.below(8) == 0 && !self.counters.is_empty() {
+            // Of any loop around, so that what belongs to an outer one is first made in an inner one.
+            let at = self.below(self.counters.len());
+            return self.count_with(self.counters[at], PARAMS.len());
+        }
         let op = Op::ALL[self.below(Op::ALL.len())];
         let ty = [Type::I64, Type::I64, Type::I32, Type::F64, Type::F32, Type::Bool][self.below(6)];
         let (x, y, z) = (self.some(ty), self.some(ty), self.some(ty));
@@ -295,6 +310,7 @@ impl Pot<'_> {
             4 => self.block(),
             _ => {}
         }
+        self.counters.push(k);
         self.count_with(k, outside);
         let (goes_on, next) = self.condition(k, step, shape);
         self.b.begin_body(goes_on);
@@ -314,6 +330,7 @@ impl Pot<'_> {
         }
         nexts.extend(self.counter);
         self.b.end_loop(&nexts);
+        self.counters.pop();
         self.values.truncate(outside);
         for at in 0..=extras.len() {
             let exit = self.b.exit(number, at);

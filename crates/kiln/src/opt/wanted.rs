@@ -24,13 +24,13 @@ impl Wanted {
     /// Is the node wanted?
     #[inline]
     pub(crate) fn has(&self, r: Ref) -> bool {
-        self.by_node[r.index()]
+        self.at(r.index())
     }
 
     /// Is the node with this number wanted?
     #[inline]
     pub(crate) fn at(&self, number: usize) -> bool {
-        self.by_node[number]
+        self.by_node.get(number).copied().unwrap_or(false)
     }
 
     /// The node is made in another way.

@@ -1,6 +1,8 @@
 //! Running compiled code: the only module besides `mem` that may use `unsafe`.
 
 pub(crate) mod call;
+#[cfg(test)]
+pub(crate) mod clock;
 pub(crate) mod cpu;
 pub(crate) mod host;
 pub(crate) mod invoke;

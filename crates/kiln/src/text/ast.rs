@@ -26,7 +26,7 @@
 //! | `For` | low, high, `ForBegin`, `BlockEnd`, `For` |
 //! | `While` | `WhileBegin`, condition, `WhileBody`, `BlockEnd`, `While` |
 //! | `IfDo` | condition, `IfThen`, `BlockEnd`, `IfDo`; with an `else` before the last: `IfElse`, `BlockEnd` or `IfDo` |
-//! | `Break`, `Continue` | themselves |
+//! | `Break`, `Continue` | themselves; between them and their loop there may be a `Block` or the term of an aggregate |
 //!
 //! A tree with errors keeps the ranges contiguous and nothing more: in it an `Error` swallows beginnings whose ends never
 //! came, and values stand where statements should.

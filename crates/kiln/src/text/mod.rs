@@ -10,6 +10,7 @@
 
 pub(crate) mod ast;
 pub(crate) mod check;
+mod comments;
 pub(crate) mod lex;
 pub(crate) mod parse;
 pub(crate) mod print;
@@ -182,6 +183,21 @@ impl FrontEnd {
         self.parser(source, limits).run_definitions();
     }
 
+    /// For each loop in the text the whole of it and the part that is repeated.
+    pub(crate) fn loops(&self) -> Vec<(Span, Span)> {
+        let nodes = self.ast.nodes.iter().enumerate();
+        let loops =
+            nodes.filter(|(_, node)| matches!(node.kind, ast::Kind::For | ast::Kind::While | ast::Kind::Aggregate));
+        let parts = loops.map(|(at, node)| {
+            let mut children = self.ast.children_reversed(at as u32).map(|child| self.ast.nodes[child as usize].span());
+            let block = children.next().unwrap_or_default();
+            // The condition of a `while` is repeated too; a marker stands between.
+            let condition = children.nth(1).filter(|_| node.kind == ast::Kind::While);
+            (node.span(), condition.map_or(block, |condition| condition.join(block)))
+        });
+        parts.collect()
+    }
+
     /// The tree as S-expressions.
     pub(crate) fn dump(&self, _source: &str) -> String {
         self.ast.dump(&self.symbols)
@@ -190,6 +206,11 @@ impl FrontEnd {
     /// The formula in its canonical form.
     pub(crate) fn print(&self, source: &str) -> String {
         print::print(&self.ast, &self.symbols, source)
+    }
+
+    /// The same with comments and empty lines.
+    pub(crate) fn format(&self, source: &str) -> String {
+        print::format(&self.ast, &self.symbols, source)
     }
 
     fn parser<'a>(&'a mut self, source: &'a str, limits: Limits) -> parse::Parser<'a> {

@@ -1,15 +1,21 @@
 //! Syntax tree to canonical text.
 //!
 //! Owns the one way in which a formula is written back: `if(c, a, b)` for every condition, `and or not` for every
-//! spelling, no parenthesis that the grammar does not need, a line for every statement. The one idea: a list of things still to be written, so that
-//! no depth of the tree needs a deep stack. Reading the text again gives the same tree; the tests hold it to that.
+//! spelling, no parenthesis that the grammar does not need, a line for every statement. The one idea: a list of things
+//! still to be written, so that no depth of the tree needs a deep stack. Reading the text again gives the same tree; the
+//! tests hold it to that.
 //!
-//! Obligations of an adder: a new kind of node gets an arm in `expand`. Deliberately does not know types; meant for
-//! trees that were read without errors.
+//! With comments, each stays before the statement or beside the one where it stood; one in the middle of a statement
+//! that is written on one line goes above it. Between statements an empty line stays.
+//!
+//! Obligations of an adder: a new kind of node gets an arm in `expand`; what has a line of its own is a
+//! `Piece::Statement`, and what closes a block has a `Piece::Rest` before it. Deliberately does not know types; meant
+//! for trees that were read without errors.
 
 #![forbid(unsafe_code)]
 
 use super::ast::{Ast, INCLUSIVE, Kind, Node};
+use super::comments::Comments;
 use super::parse::{level, level_of};
 use super::symbols::{Symbol, Symbols};
 
@@ -24,6 +30,12 @@ enum Piece {
     Callee(Symbol),
     /// A new line.
     Line,
+    /// A subtree on a line of its own, with the comments before it; the first of its block or not.
+    Statement(u32, bool),
+    /// The comment beside what ends at this place.
+    Beside(u32),
+    /// The comments before this place, where a block ends.
+    Rest(u32),
     /// What follows is indented one level more.
     In,
     /// One level less.
@@ -42,6 +54,10 @@ struct Printer<'a> {
     depth: usize,
     /// Of each node: is it an `if` that is written with blocks, since there are statements in it?
     has_blocks: Vec<bool>,
+    /// The comments that are kept: all, or none.
+    comments: Comments<'a>,
+    /// How many blocks begin before each node, if there are comments.
+    blocks: Vec<u32>,
     /// The last one is the next.
     pieces: Vec<Piece>,
     /// The parts of one node, in order.
@@ -52,10 +68,21 @@ struct Printer<'a> {
 
 /// The formula that was read from `source`, in its canonical form.
 pub(crate) fn print(ast: &Ast, symbols: &Symbols, source: &str) -> String {
+    print_with(ast, symbols, source, Comments::default())
+}
+
+/// The same with its comments, and with one empty line where there were some.
+pub(crate) fn format(ast: &Ast, symbols: &Symbols, source: &str) -> String {
+    print_with(ast, symbols, source, Comments::of(source))
+}
+
+fn print_with(ast: &Ast, symbols: &Symbols, source: &str, comments: Comments<'_>) -> String {
     let (out, pieces, parts, children) = (String::new(), Vec::new(), Vec::new(), Vec::new());
     let has_blocks = ifs_with_blocks(ast);
-    let mut printer = Printer { ast, symbols, source, out, depth: 0, has_blocks, pieces, parts, children };
-    printer.signature();
+    let blocks = if comments.any_before(u32::MAX) { blocks_before(ast) } else { Vec::new() };
+    let depth = 0;
+    let mut printer =
+        Printer { ast, symbols, source, out, depth, has_blocks, comments, blocks, pieces, parts, children };
     if let Some(last) = ast.nodes.len().checked_sub(1) {
         printer.pieces.push(Piece::Tree(last as u32, 0));
     }
@@ -70,9 +97,23 @@ pub(crate) fn print(ast: &Ast, symbols: &Symbols, source: &str) -> String {
             Piece::In => printer.depth += 1,
             Piece::Out => printer.depth -= 1,
             Piece::Tree(index, least) => printer.tree(index, least),
+            Piece::Statement(index, is_first) => printer.begin_statement(index, is_first),
+            Piece::Beside(place) => printer.beside(place),
+            Piece::Rest(place) => printer.rest(place),
         }
     }
+    printer.rest(u32::MAX);
     printer.out
+}
+
+/// How many blocks begin before each node, and before the end.
+fn blocks_before(ast: &Ast) -> Vec<u32> {
+    let mut count = 0;
+    let counts = ast.nodes.iter().map(|node| {
+        count += u32::from(node.kind == Kind::BlockBegin);
+        count
+    });
+    std::iter::once(0).chain(counts).collect()
 }
 
 /// Which nodes are `if` expressions with statements in their arms, or in those of an `if` that is an arm.
@@ -89,10 +130,31 @@ fn ifs_with_blocks(ast: &Ast) -> Vec<bool> {
 }
 
 impl Printer<'_> {
-    fn signature(&mut self) {
-        if !self.ast.has_signature {
-            return;
+    /// Writes the signature, and puts the statements on the list.
+    fn program(&mut self, index: u32) {
+        self.children.clear();
+        self.children.extend(self.ast.children_reversed(index));
+        let only = if self.children.len() == 1 { self.children.first().copied() } else { None };
+        if let Some(only) = only.filter(|&only| self.signature(Some(only))) {
+            return self.pieces.extend([Piece::Beside(self.ast.nodes[only as usize].end), Piece::Tree(only, 0)]);
         }
+        if only.is_none() {
+            self.signature(None);
+        }
+        self.pieces.extend(self.children.iter().map(|&statement| Piece::Statement(statement, false)));
+    }
+
+    /// Writes the signature, if there is one. Does the `only` statement of the program stand on its line?
+    fn signature(&mut self, only: Option<u32>) -> bool {
+        if !self.ast.has_signature {
+            return false;
+        }
+        let (start, end) = self.signature_place();
+        while let Some((at, text)) = self.comments.before(start) {
+            self.begin_line(at);
+            self.out.push_str(text);
+        }
+        self.begin_line(start);
         self.out.push('|');
         for (i, param) in self.ast.signature().iter().enumerate() {
             if i > 0 {
@@ -104,13 +166,97 @@ impl Printer<'_> {
                 self.out.push_str(ty.name());
             }
         }
-        self.out.push_str("| ");
+        self.out.push('|');
+        if only.is_some_and(|only| !self.comments.any_before(self.ast.nodes[only as usize].end)) {
+            self.out.push(' ');
+            return true;
+        }
+        self.beside(end);
+        false
+    }
+
+    /// Where the signature begins and ends in the source.
+    fn signature_place(&self) -> (u32, u32) {
+        let (mut bars, mut comment, mut ticked) = ([0; 2], false, false);
+        let mut found = 0;
+        for (at, b) in self.source.bytes().enumerate() {
+            match b {
+                b'\n' => comment = false,
+                _ if comment => {}
+                b'`' => ticked = !ticked,
+                b'#' if !ticked => comment = true,
+                b'|' if !ticked => {
+                    bars[found] = at as u32;
+                    found += 1;
+                }
+                _ => {}
+            }
+            if found == 2 {
+                break;
+            }
+        }
+        (bars[0], bars[1] + 1)
     }
 
     fn line(&mut self) {
         self.out.push('\n');
         for _ in 0..self.depth.min(DEEPEST_INDENT) {
             self.out.push_str("    ");
+        }
+    }
+
+    /// A new line for what stands at this place, after an empty one if there is one in the source.
+    fn begin_line(&mut self, place: u32) {
+        if self.out.is_empty() {
+            return;
+        }
+        if self.comments.empty_line_above(place) {
+            self.out.push('\n');
+        }
+        self.line();
+    }
+
+    /// The comments before a statement or in it, and the statement. Above the first of a block no line is empty.
+    fn begin_statement(&mut self, index: u32, is_first: bool) {
+        let node = self.ast.nodes[index as usize];
+        let begun = |at: u32| self.blocks.get(at as usize).copied().unwrap_or(0);
+        // The statements in its blocks have their own comments.
+        let has_blocks = begun(index + 1) > begun(node.first);
+        let until = if has_blocks { node.start } else { node.end };
+        let mut may_be_apart = !is_first;
+        let mut place = Some(node.start);
+        while let Some(start) = place {
+            let comment = self.comments.before(until);
+            let at = comment.map_or(start, |(at, _)| at.min(start));
+            if may_be_apart {
+                self.begin_line(at);
+            } else if !self.out.is_empty() {
+                self.line();
+            }
+            match comment {
+                Some((at, text)) => {
+                    self.out.push_str(text);
+                    may_be_apart = at < start;
+                }
+                None => place = None,
+            }
+        }
+        self.pieces.extend([Piece::Beside(node.end), Piece::Tree(index, 0)]);
+    }
+
+    /// The comment beside what ends at this place, if there is one.
+    fn beside(&mut self, place: u32) {
+        if let Some(text) = self.comments.beside(place) {
+            self.out.push(' ');
+            self.out.push_str(text);
+        }
+    }
+
+    /// The comments before this place, a line each.
+    fn rest(&mut self, place: u32) {
+        while let Some((at, text)) = self.comments.before(place) {
+            self.begin_line(at);
+            self.out.push_str(text);
         }
     }
 
@@ -132,6 +278,7 @@ impl Printer<'_> {
         match node.kind {
             Kind::Number => return self.number(index),
             Kind::Name => return self.name(node.symbol()),
+            Kind::Program => return self.program(index),
             _ => {}
         }
         self.parts.clear();
@@ -237,13 +384,18 @@ impl Printer<'_> {
                     self.parts.extend([Piece::Text(" else "), Piece::Tree(otherwise, 0)]);
                 }
             }
-            (Kind::Block | Kind::BlockEnd, &[_]) => self.parts.push(Piece::Text("{}")),
-            (Kind::Block | Kind::BlockEnd, &[_, ref statements @ ..]) => {
-                self.parts.extend([Piece::Text("{"), Piece::In]);
-                for &statement in statements {
-                    self.parts.extend([Piece::Line, Piece::Tree(statement, 0)]);
-                }
-                self.parts.extend([Piece::Out, Piece::Line, Piece::Text("}")]);
+            (Kind::Block | Kind::BlockEnd, &[_]) if !self.comments.any_before(node.end) => {
+                self.parts.push(Piece::Text("{}"));
+            }
+            (Kind::Block | Kind::BlockEnd, &[begin, ref statements @ ..]) => {
+                self.parts.push(Piece::Text("{"));
+                let places = [node.start, self.ast.nodes[begin as usize].start];
+                let is_brace = |place: &u32| self.source.as_bytes().get(*place as usize) == Some(&b'{');
+                self.parts.extend(places.into_iter().find(is_brace).map(|brace| Piece::Beside(brace + 1)));
+                self.parts.push(Piece::In);
+                let line = |(i, &statement)| Piece::Statement(statement, i == 0);
+                self.parts.extend(statements.iter().enumerate().map(line));
+                self.parts.extend([Piece::Rest(node.end), Piece::Out, Piece::Line, Piece::Text("}")]);
             }
             (Kind::Results, children) => {
                 for (i, pair) in children.chunks_exact(2).enumerate() {
@@ -252,14 +404,6 @@ impl Printer<'_> {
                     self.parts.extend([name, Piece::Text(": "), Piece::Tree(pair[0], 0)]);
                 }
                 self.parts.push(Piece::Text(if children.is_empty() { "{}" } else { " }" }));
-            }
-            (Kind::Program, children) => {
-                for (i, &statement) in children.iter().enumerate() {
-                    if i > 0 {
-                        self.parts.push(Piece::Line);
-                    }
-                    self.parts.push(Piece::Tree(statement, 0));
-                }
             }
             // Only trees with errors have others.
             (_, children) => self.parts.extend(children.iter().map(|&child| Piece::Tree(child, 0))),
@@ -312,10 +456,8 @@ impl Printer<'_> {
         if self.ast.nodes[index as usize].kind == Kind::Block {
             return self.parts.push(tree);
         }
-        let (open, close) = ([Piece::Text("{"), Piece::In, Piece::Line], [Piece::Out, Piece::Line, Piece::Text("}")]);
-        self.parts.extend(open);
-        self.parts.push(tree);
-        self.parts.extend(close);
+        self.parts.extend([Piece::Text("{"), Piece::In, Piece::Statement(index, true)]);
+        self.parts.extend([Piece::Out, Piece::Line, Piece::Text("}")]);
     }
 
     /// The literal as it stands in the source, since its digits matter to every type, in the usual spelling.

@@ -6,7 +6,7 @@ use super::*;
 use crate::pipeline::Request;
 use ast::Kind;
 use programs::Programs;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 fn front() -> FrontEnd {
     FrontEnd::new(["sin", "log", "max", "fact"].into_iter())
@@ -242,6 +242,11 @@ fn valid(ast: &ast::Ast) {
         assert_eq!(expected, node.first, "{i} {node:?}");
     }
     assert_eq!(covered + 1, ast.nodes.len(), "every node but the last has one parent");
+    for (index, function) in ast.functions.iter().enumerate() {
+        let ends = [ast.nodes[function.begin as usize], ast.nodes[function.end as usize]];
+        assert_eq!(ends.map(|node| (node.kind, node.data as usize)), [(Kind::FnBegin, index), (Kind::Fn, index)]);
+        assert!(ast.params_of(function).len() <= ast.params.len());
+    }
 }
 
 /// A tree without errors has the ranges that `ast` promises.
@@ -434,19 +439,15 @@ const GENERATORS: &[Generator] = &[
     ("aggregates broken off", |n| "sum(1 for k in 0..".repeat(n)),
     ("terms that are not closed", |n| "sum(if c { for k in 0..2)".repeat(n)),
     ("words", |n| "return x += if for while in fn".repeat(n)),
-    ("forgotten braces", |n| "while c\n".repeat(n) + &"}".repeat(n)),
+    ("forgotten braces", |n| "if c\n".repeat(n) + &"}".repeat(n)),
     ("heads with brackets", |n| "if (c { x }\n".repeat(n)),
+    ("braces after brackets", |n| "(".repeat(n) + "x" + &"{}".repeat(n)),
     ("ranges", |n| "1..2".repeat(n)),
 ];
 
 /// The smallest of some timings of `f`.
 fn fastest(mut f: impl FnMut()) -> Duration {
-    let one = |f: &mut dyn FnMut()| {
-        let start = Instant::now();
-        f();
-        start.elapsed()
-    };
-    (0..2).map(|_| one(&mut f)).min().unwrap_or_default()
+    (0..2).map(|_| crate::run::clock::time(&mut f)).min().unwrap_or_default()
 }
 
 /// Lengths that are compared, and the most by which the times may differ. Linear is 16, quadratic 256; what noise and
@@ -512,6 +513,11 @@ fn limits_are_errors() {
     assert_eq!(code(&" ".repeat(1001), limits), Some("limit/source"));
     assert_eq!(code(&format!("max({})", vec!["x"; 70_000].join(",")), Limits::default()), Some("limit/arguments"));
     let nested = |n: usize| "for k in 0..2 { ".repeat(n) + &"}\n".repeat(n) + "1";
+    assert_eq!(
+        (code(&nested(64), Limits::default()), code(&nested(65), Limits::default())),
+        (None, Some("limit/loops"))
+    );
+    let nested = |n: usize| "while c { ".repeat(n) + &"}\n".repeat(n) + "1";
     assert_eq!(
         (code(&nested(64), Limits::default()), code(&nested(65), Limits::default())),
         (None, Some("limit/loops"))

@@ -69,6 +69,11 @@ impl Loops {
         }
         self.around.extend(func.loops.iter().map(|l| self.of_region[usize::from(func.node(l.node).region)]));
         self.trips.clear();
+        self.trips.resize(func.loops.len(), Trips::default());
+        self.acts.clear();
+        self.acts.resize(func.loops.len(), true);
+        self.acts_in_test.clear();
+        self.acts_in_test.resize(func.loops.len(), true);
     }
 
     /// How often, at most, the body of each loop runs in one evaluation.
@@ -152,3 +157,6 @@ pub(super) fn affine(func: &Func, this: &Loop, r: Ref) -> Option<Affine> {
     let at = phi.a as usize;
     (phi.op == Op::Phi && this.carried().contains(&at)).then_some(Affine { at, offset })
 }
+
+#[cfg(test)]
+mod tests;

@@ -41,6 +41,13 @@ impl Loops {
         self.range_of(func, r, DEPTH)
     }
 
+    /// Where a carried value lies that grows evenly, if it does and never wraps.
+    pub(in crate::opt) fn counter_range(&self, func: &Func, phi: Ref) -> Option<Range> {
+        let node = func.node(phi);
+        let all = of_type(node.ty);
+        self.range_of_phi(func, node, DEPTH).filter(|&(low, high)| all.0 <= low && high <= all.1)
+    }
+
     /// Recursion is bounded by `DEPTH`.
     fn range_of(&self, func: &Func, r: Ref, depth: u32) -> Range {
         let node = func.node(r);
@@ -67,7 +74,8 @@ impl Loops {
             Op::Join => Some(hull(of(node.b), of(node.c))),
             Op::And => int(func, Ref(node.b)).filter(|&mask| mask >= 0).map(|mask| (0, mask)),
             Op::FloorMod => int(func, Ref(node.b)).filter(|&by| by > 0).map(|by| (0, by - 1)),
-            Op::Sar => int(func, Ref(node.b)).filter(|by| (0..64).contains(by)).map(|by| {
+            // Counts are taken modulo the width.
+            Op::Sar => int(func, Ref(node.b)).filter(|by| (0..node.ty.bits().into()).contains(by)).map(|by| {
                 let (low, high) = of(node.a);
                 (low >> by, high >> by)
             }),
@@ -85,7 +93,7 @@ impl Loops {
         let this = &func.loops[number];
         let step = int(func, step_of(func, this, at)?)?;
         // What is too much stops in the iteration after the last.
-        let most = self.trips.get(number).and_then(|t| t.at_most).unwrap_or(u64::MAX);
+        let most = self.trips[number].at_most.unwrap_or(u64::MAX);
         let far = step.checked_mul(most.min(self.steps.saturating_add(1)).into())?;
         let (low, high) = self.range_of(func, func.carried[at].init, depth - 1);
         Some((low.checked_add(far.min(0))?, high.checked_add(far.max(0))?))

@@ -6,7 +6,7 @@
 
 #![forbid(unsafe_code)]
 
-use super::range::int;
+use super::range::{int, of_type};
 use super::{NOWHERE, affine, is_invariant, step_of};
 use crate::ir::{Func, Loop, Ref};
 use crate::ops::Op;
@@ -94,8 +94,11 @@ fn conversion(study: &Study<'_>, number: u32, r: Ref) -> Option<Added> {
     }
     let found = counting(func, &func.loops[number as usize], number, r, counter, Ref::NONE)?;
     int(func, found.step)?;
-    let (low, high) = study.loops.range(func, counter);
-    (-exact <= low && high <= exact).then_some(found)
+    // A float does not wrap where an int would.
+    let (low, high) = study.loops.counter_range(func, func.carried[found.counter as usize].phi)?;
+    let offset = if found.offset == Ref::NONE { 0 } else { int(func, found.offset)? };
+    let (low, high, all) = (low + offset, high + offset, of_type(func.ty(counter)));
+    (-exact.min(-all.0) <= low && high <= exact.min(all.1)).then_some(found)
 }
 
 /// `r` as a function of a counter of the loop.

@@ -51,7 +51,7 @@ pub(in crate::opt) fn count(study: &mut Study<'_>) {
         {
             trips = Trips::exactly(count);
         }
-        study.loops.trips.push(trips);
+        study.loops.trips[number] = trips;
     }
 }
 

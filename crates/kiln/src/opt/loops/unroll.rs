@@ -15,7 +15,7 @@ use crate::opt::{Study, What};
 
 /// Most iterations that are written out.
 const ITERATIONS: u64 = 64;
-/// Most operations that one loop may become: about a kilobyte of code, the size of a small function.
+/// Most operations that one loop may become: at five or six bytes each, a kilobyte and a half of code.
 const OPERATIONS: u64 = 256;
 /// Most operations that all loops may become together.
 const TOTAL: u64 = 1 << 14;

@@ -113,7 +113,12 @@ impl Replay<'_> {
         self.m.places[usize::from(this.test)..usize::from(this.regions_end)].fill(Place::NotYetKnown);
         self.m.places[usize::from(this.test)] = runs(unrolled.left > 0 || unrolled.tests_again);
         self.m.places[usize::from(this.body)] = runs(unrolled.left > 0);
-        self.m.copies[inside(this)].fill(Ref::NONE);
+        // What stands here and lives outside stays what it is.
+        for (copy, node) in self.m.copies[inside(this)].iter_mut().zip(&self.src.nodes[inside(this)]) {
+            if node.region >= this.test {
+                *copy = Ref::NONE;
+            }
+        }
     }
 
     /// After an iteration of a loop that is written out: goes on to the next one, if there is one, at this node.

@@ -11,6 +11,7 @@ use crate::ir::Ref;
 use crate::ir::build::Builder;
 use crate::math::{Function, Rule};
 use crate::ops::Op;
+use crate::span::Span;
 use crate::text::ast::{FIRST, Kind, Node};
 use crate::text::check::State;
 use crate::text::symbols::Symbol;
@@ -33,6 +34,9 @@ pub(super) struct ActiveCall {
     /// Where to go on.
     next: u32,
     several: Several,
+    /// The call, and how many operations there were before it.
+    span: Span,
+    before: u32,
 }
 
 impl Checker<'_> {
@@ -89,7 +93,8 @@ impl Checker<'_> {
                 }
                 Kind::Link => self.link(b, index, node),
                 Kind::Call if info.data & OWN != 0 => {
-                    self.state.calls.push(ActiveCall { next: index + 1, several });
+                    let (span, before) = (node.span(), b.func.nodes.len() as u32);
+                    self.state.calls.push(ActiveCall { next: index + 1, several, span, before });
                     index = self.enter(b, node, info.data & !OWN);
                     several = self.next_several();
                     continue;
@@ -101,6 +106,10 @@ impl Checker<'_> {
                 Kind::Fn => {
                     if let Some(call) = self.state.calls.pop() {
                         (index, several) = (call.next, call.several);
+                        if b.options.trace {
+                            let body = &b.func.nodes[call.before as usize..];
+                            b.inlined.push((call.span, body.iter().filter(|node| node.op != Op::Const).count() as u32));
+                        }
                         continue;
                     }
                 }

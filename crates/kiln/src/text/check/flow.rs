@@ -224,7 +224,7 @@ impl Checker<'_> {
             Kind::For => {
                 self.end_range_loop(b, node);
             }
-            Kind::While => self.end_while(b),
+            Kind::While => self.end_while(b, node),
             Kind::Aggregate => {
                 let value = self.end_range_loop(b, node);
                 self.state.values.push(value);
@@ -476,13 +476,14 @@ impl Checker<'_> {
         self.begin_body(b, &info);
     }
 
-    fn end_while(&mut self, b: &mut Builder) {
+    fn end_while(&mut self, b: &mut Builder, node: Node) {
         let Some(running) = self.state.flow.loops.last().copied() else { return };
         if running.info.assigns_in_test {
             self.other_arm(b);
             self.close_arms(b);
             self.state.flow.carry.push(running.condition);
         }
+        b.set_span(node.span());
         self.end_loop(b, &running);
     }
 

@@ -4,6 +4,7 @@
 use super::tests::request;
 use crate::ir::build::{BuildOptions, Builder};
 use crate::ir::eval;
+use crate::opt::Optimiser;
 use crate::pipeline::Request;
 use crate::text::{FrontEnd, Limits};
 use crate::types::Type;
@@ -761,6 +762,7 @@ fn compiled(front: &mut FrontEnd, builder: &mut Builder, source: &str, checked: 
 fn random_programs_do_what_their_trees_say() {
     let mut front = FrontEnd::new(std::iter::empty());
     let mut builder = Builder::default();
+    let mut optimiser = Optimiser::default();
     let mut scratch = eval::Scratch::default();
     let mut seen = std::collections::BTreeMap::<&str, usize>::new();
     for seed in 0..4_000u64 {
@@ -768,9 +770,14 @@ fn random_programs_do_what_their_trees_say() {
         let mut generator = Generator { random: Random(seed << 20 | 77), scope, loops: 0, callable, fuel: 120 };
         let program = Rc::new(generator.program());
         let source = program.print();
-        for checked in [false, true] {
+        // As checked, and as the passes over regions leave it.
+        for (checked, improved) in [(false, false), (false, true), (true, false), (true, true)] {
             let steps = 40 + (seed % 7) * 100;
             compiled(&mut front, &mut builder, &source, checked, steps);
+            if improved {
+                optimiser.run(&mut builder, steps);
+            }
+            let how = format!("checked {checked}, improved {improved}");
             for arguments in [[0, 1, 2], [-3, 5, 7], [i64::MAX, -1, 3]] {
                 let expected = evaluate(&program, arguments, checked, steps as i64);
                 let bits = arguments.map(|v| v as u64);
@@ -779,7 +786,7 @@ fn random_programs_do_what_their_trees_say() {
                 let found = found.map_err(|stop| format!("{:?}", stop.kind));
                 *seen.entry(expected.as_ref().err().copied().unwrap_or("value")).or_default() += 1;
                 let expected = expected.map_err(str::to_owned);
-                assert_eq!(found, expected, "seed {seed}, {arguments:?}, checked {checked}, {steps} steps\n{source}");
+                assert_eq!(found, expected, "seed {seed}, {arguments:?}, {how}, {steps} steps\n{source}");
             }
         }
     }

@@ -67,17 +67,20 @@ impl Parser<'_> {
         Some(diagnostic.help("`=` assigns a value to a `var`").fix(operator, "="))
     }
 
-    /// The formula ends, and has no result.
+    /// The formula ends, and has no result. After another mistake that may be but its consequence.
     #[cold]
     pub(super) fn no_result(&mut self, end: u32) {
+        if self.sink.has_errors() {
+            return;
+        }
         let span = Span::new(end, end);
         let Some(&last) = self.ast.nodes.last() else {
             return self.error("empty", span, "the formula is empty");
         };
         if last.kind == Kind::Assign && !self.is_declared(Symbol(last.data)) {
             // `a = b`: hardly an assignment.
-            let at = self.tokens.partition_point(|token| token.start < last.start);
-            let equals = self.tokens.get(at + 1).map_or(span, |token| token.span());
+            let name = self.tokens.iter().rposition(|token| token.start == last.start);
+            let equals = name.and_then(|at| self.tokens.get(at + 1)).map_or(span, |token| token.span());
             self.sink.push(single_equals(equals));
             let index = self.ast.nodes.len() - 1;
             self.ast.nodes[index].kind = Kind::Error;

@@ -274,13 +274,11 @@ impl Parser<'_> {
         }
         let end = self.source.len() as u32;
         if self.definitions {
-            if frame.flags & HAS_RESULT != 0 {
-                let span = self.ast.nodes.last().map_or(Span::default(), |n| n.span());
-                let message = "definitions have no result, and this expression would be one";
-                let help = "definitions are `fn name(x) = ...` and `let name = ...`";
-                self.sink.push(Diagnostic::error("syntax/definitions", span, message).help(help));
-            }
-        } else if frame.flags & HAS_RESULT == 0 {
+            self.emit(Kind::Program, 0, 0, end, 0);
+            self.only_definitions(frame.flags & HAS_RESULT != 0);
+            return State::Done;
+        }
+        if frame.flags & HAS_RESULT == 0 {
             // After another mistake that may be but a consequence.
             if frame.flags & HAS_UNSUPPORTED == 0 && !self.sink.has_errors() {
                 self.no_result(end);
@@ -291,5 +289,23 @@ impl Parser<'_> {
         }
         self.emit(Kind::Program, 0, 0, end, 0);
         State::Done
+    }
+
+    /// Reports what is no definition in a text of definitions: statements, and the result if there is one.
+    fn only_definitions(&mut self, has_result: bool) {
+        let program = self.ast.nodes.len() as u32 - 1;
+        let help = "definitions are `fn name(x) = ...` and `let name = ...`";
+        if let Some(result) = program.checked_sub(1).filter(|_| has_result) {
+            let span = self.ast.nodes[result as usize].span();
+            let message = "definitions have no result, and this expression would be one";
+            self.sink.push(Diagnostic::error("syntax/definitions", span, message).help(help));
+        }
+        for child in self.ast.children_reversed(program) {
+            let node = self.ast.nodes[child as usize];
+            if matches!(node.kind, Kind::Var | Kind::Assign | Kind::For | Kind::While | Kind::IfDo) {
+                let message = "this is a statement, and not a definition";
+                self.sink.push(Diagnostic::error("syntax/definitions", node.span(), message).help(help));
+            }
+        }
     }
 }

@@ -63,7 +63,7 @@ fn canonical_texts() {
 fn canonical_programs() {
     #[rustfmt::skip]
     let table = [
-        ("fn f(x,n:i32)=x*n;f(1,2)", "fn f(x, n: i32) = x * n\nf(1, 2)"), ("fn f(){1};f()", "fn f() = 1\nf()"), ("|x|fn `if`(y) = y;x", "|x| fn `if`(y) = y\nx"),
+        ("fn f(x,n:i32)=x*n;f(1,2)", "fn f(x, n: i32) = x * n\nf(1, 2)"), ("fn f(){1};f()", "fn f() = 1\nf()"), ("|x|fn `if`(y) = y;x", "|x|\nfn `if`(y) = y\nx"),
         ("fn f(x){let y=(x);y*y};f(1)", "fn f(x) {\n    let y = x\n    y * y\n}\nf(1)"), ("var s=0;s=(s+1);(s)", "var s = 0\ns = s + 1\ns"),
         ("for `in` in(a+1)..=(n) { }\nx", "for `in` in a + 1..=n {}\nx"), ("for k in (a<b)..(c?1:2) {break}\nx", "for k in (a < b)..if(c, 1, 2) {\n    break\n}\nx"),
         ("while (a) { if b {continue} }\nx", "while a {\n    if b {\n        continue\n    }\n}\nx"),
@@ -96,6 +96,70 @@ fn printing_keeps_random_programs() {
             needs_its_parentheses(&mut front, &tree, &printed);
         }
     }
+}
+
+#[test]
+fn comments_and_empty_lines_stay() {
+    #[rustfmt::skip]
+    let table = [
+        ("", ""), ("# a", "# a"), ("\n\n # a \n\n\n\n# b\n# c\n", "# a\n\n# b\n# c"), ("x# a", "x # a"), ("\n\nx\n\n", "x"),
+        ("# a\nlet t=1;;# b\n\n\n# c\nt", "# a\nlet t = 1 # b\n\n# c\nt"), ("let a=1\n\n\nlet b=2\na", "let a = 1\n\nlet b = 2\na"),
+        ("let a=1;let b=2 # b\na", "let a = 1\nlet b = 2 # b\na"),
+        // In the middle of a statement.
+        ("let t=(1 + # a\n 2 # b\n)\nt", "# a\n# b\nlet t = 1 + 2\nt"), ("let a = 1\n\nf(# b\n 2,\n\n# c\n3)", "let a = 1\n\n# b\n# c\nf(2, 3)"),
+        ("{ a: 1, # a\n  b: 2, # b\n}", "# a\n# b\n{ a: 1, b: 2 }"),
+        // Signatures.
+        ("# a\n\n|x| # b\n# c\n\nx", "# a\n\n|x| # b\n# c\n\nx"), ("|x|\n\nx # b", "|x| x # b"), ("|x|x\n# b", "|x| x\n# b"), ("|| # b\n1", "|| # b\n1"),
+        ("|x, # |\n`|`|\nlet t=1\nt", "|x, `|`|\n# |\nlet t = 1\nt"), ("|x|\n\nlet t=1\nt", "|x|\n\nlet t = 1\nt"),
+        // Blocks.
+        ("while a { # b\n\n# c\n\nx=1# d\n\n# e\n\n} # f\nx", "while a { # b\n    # c\n\n    x = 1 # d\n\n    # e\n} # f\nx"),
+        ("for k in 0..1 {\n# a\n}\nx", "for k in 0..1 {\n    # a\n}\nx"), ("while a {} # b\nx", "while a {} # b\nx"),
+        ("if a { # b\nx=1 # c\n} else { # d\nx=2 # e\n} # f\nx", "if a { # b\n    x = 1 # c\n} else { # d\n    x = 2 # e\n} # f\nx"),
+        ("fn f(x) { # a\nlet t=x # b\n\nt # c\n} # d\nf(1)", "fn f(x) { # a\n    let t = x # b\n\n    t # c\n} # d\nf(1)"),
+        ("if a { # b\nlet t=1 # c\nt # d\n} else { # e\n2 # f\n} # g", "if a { # b\n    let t = 1 # c\n    t # d\n} else {\n    # e\n    2 # f\n} # g"),
+        ("1+if a {let t=1;t} else {2}*(# a\n3)", "1 + if a {\n    let t = 1\n    t\n} else {\n    2\n} * 3\n# a"),
+        ("`a # b` # c\r\n", "`a # b` # c"),
+    ];
+    for (source, expected) in table {
+        assert_eq!(crate::format::format(source).map_err(|e| e.to_string()).as_deref(), Ok(expected), "{source}");
+        assert_eq!(crate::format::format(expected).map_err(|e| e.to_string()).as_deref(), Ok(expected), "{source}");
+    }
+}
+
+/// The comments of a text.
+fn comments(text: &str) -> Vec<&str> {
+    text.lines().filter_map(|line| line.find("# c").map(|at| &line[at..])).collect()
+}
+
+#[test]
+fn comments_in_random_programs_stay() {
+    let mut front = front();
+    let mut number = 0;
+    for seed in 0..1000 {
+        let program = Programs::new(seed + 20_000).next(1 + seed as usize % 6);
+        let (tree, printed) = shape(&mut front, &program).expect(&program);
+        // Comments beside lines, on lines of their own and after empty ones.
+        let mut source = String::new();
+        for (n, line) in printed.lines().enumerate() {
+            let choice = (seed as usize * 7 + n * 3) % 8;
+            number += 1;
+            source += &match choice {
+                0 => format!("{line} # c{number}\n"),
+                1 => format!("# c{number}\n{line}\n"),
+                2 => format!("\n   # c{number}\n\n{line}\n\n"),
+                _ => format!("{line}\n"),
+            };
+        }
+        front.parse(&source, Limits::default());
+        assert!(!front.sink.has_errors(), "{source}");
+        let formatted = front.format(&source);
+        assert_eq!(comments(&formatted), comments(&source), "{source}\n{formatted}");
+        assert_eq!(shape(&mut front, &formatted).expect(&formatted), (tree, printed), "{source}\n{formatted}");
+        front.parse(&formatted, Limits::default());
+        assert_eq!(front.format(&formatted), formatted, "{source}");
+        assert!(formatted.lines().all(|line| line.trim_end() == line) && !formatted.contains("\n\n\n"), "{formatted}");
+    }
+    assert!(number > 5_000, "{number}");
 }
 
 /// Without any one pair of its parentheses it is another formula.

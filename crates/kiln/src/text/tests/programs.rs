@@ -169,7 +169,7 @@ impl Programs {
                 self.names.push(name.clone());
                 self.variables.push(name);
             }
-            1 | 2 | 3 if !self.variables.is_empty() => {
+            1..=3 if !self.variables.is_empty() => {
                 let at = self.below(self.variables.len());
                 let name = self.variables[at].clone();
                 self.push(&name);
