@@ -331,6 +331,24 @@ fn random_programs_have_the_trees_that_are_promised() {
 }
 
 #[test]
+fn random_programs_become_values_that_verify() {
+    let mut front = front();
+    let mut builder = crate::ir::build::Builder::default();
+    let mut fine = 0;
+    for seed in 0..3000 {
+        let source = Programs::new(seed + 20_000).next(1 + seed as usize % 6);
+        check_all(&mut front, &mut builder, &source, seed % 2 == 0);
+        let all = front.sink.take();
+        well_formed(&source, &all);
+        if !all.iter().any(Diagnostic::is_error) {
+            fine += 1;
+            assert_eq!(crate::ir::verify::verify(&builder.func), Ok(()), "{source}");
+        }
+    }
+    assert!(fine > 100, "{fine}");
+}
+
+#[test]
 fn programs_that_break_off() {
     let mut front = front();
     let mut builder = crate::ir::build::Builder::default();
