@@ -249,7 +249,7 @@ fn function(builder: &mut Builder, random: &mut Random, size: usize) {
     let count = random.below(most + 1);
     let params: Vec<Type> = (0..count).map(|_| Type::ALL[random.below(5)]).collect();
     let size = 1 + random.below(size);
-    soup_of(builder, random, size, BuildOptions::default(), &params, size % 2 == 0);
+    soup_of(builder, random, size, BuildOptions::default(), &params, size.is_multiple_of(2));
     builder.func.results.truncate(1);
 }
 

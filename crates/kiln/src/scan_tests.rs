@@ -163,7 +163,14 @@ fn every_function_keeps_to_its_level_its_frame_and_its_constants() {
                     soup(&mut compiler.builder, &mut random, size, seed % 3 != 0, seed % 2 == 0);
                 } else {
                     let params: Vec<Type> = (0..random.below(16)).map(|_| Type::ALL[random.below(5)]).collect();
-                    soup_of(&mut compiler.builder, &mut random, size, BuildOptions::default(), &params, size % 2 == 0);
+                    soup_of(
+                        &mut compiler.builder,
+                        &mut random,
+                        size,
+                        BuildOptions::default(),
+                        &params,
+                        size.is_multiple_of(2),
+                    );
                     compiler.builder.func.results.truncate(1);
                 }
                 let target = Target { isa: X64::new(level), convention, chaos: chaos(seed), mark: true };

@@ -164,9 +164,7 @@ impl Walk {
             let mentioned = wanted.iter().any(|w| w.0 == owner);
             let fits = usable[class] >> number & 1 != 0;
             let keeps = mentioned || left[class] > 0;
-            if fits && keeps {
-                left[class] -= u32::from(!mentioned);
-            } else if keeps && self.move_away(target, owner, class, usable[class]) {
+            if keeps && (fits || self.move_away(target, owner, class, usable[class])) {
                 left[class] -= u32::from(!mentioned);
             } else {
                 self.evict(target, func, reg_from(i as u8));

@@ -121,6 +121,7 @@ pub(super) struct Owners {
 }
 
 /// Something that has been begun, seen from behind, and not been finished.
+#[allow(clippy::large_enum_variant, reason = "few are open at a time, and none should be allocated")]
 pub(super) enum Open {
     Branch(Frame),
     Loop(LoopFrame),

@@ -191,16 +191,17 @@ impl X64 {
         };
         let w = wide(ty);
         let masked = func.node(a);
-        if masked.op == Op::And && immediate(func, b) == Some(0) && matches!(cc, E | NE) && Self::fuses(walk, a) {
-            if let Some(imm) = immediate(func, Ref(masked.b)) {
-                let first = walk.use_reg(self, func, Ref(masked.a));
-                // A mask that is not negative leaves nothing of the upper half.
-                let w = if imm >= 0 { 0 } else { w };
-                return Test {
-                    set: with_imm(op1([TEST_RM32_IMM32, TEST_RM64_IMM32][w], first), imm),
-                    flags: Flags::One(cc),
-                };
-            }
+        if masked.op == Op::And
+            && immediate(func, b) == Some(0)
+            && matches!(cc, E | NE)
+            && Self::fuses(walk, a)
+            && let Some(imm) = immediate(func, Ref(masked.b))
+        {
+            let first = walk.use_reg(self, func, Ref(masked.a));
+            // A mask that is not negative leaves nothing of the upper half.
+            let w = if imm >= 0 { 0 } else { w };
+            let set = with_imm(op1([TEST_RM32_IMM32, TEST_RM64_IMM32][w], first), imm);
+            return Test { set, flags: Flags::One(cc) };
         }
         let first = walk.use_reg(self, func, a);
         let set = match immediate(func, b) {
