@@ -102,7 +102,7 @@ fn names_its_results(text: &str) -> bool {
         let rest = text.strip_prefix(*word).filter(|rest| rest.starts_with(char::is_whitespace));
         rest.is_some_and(|rest| !rest.trim_start().starts_with('='))
     };
-    text.starts_with(['{', '|', '#']) || ["fn", "let", "var", "for", "while", "if"].iter().any(|w| word(w))
+    text.starts_with(['{', '|', '#']) || ["fn", "let", "var", "for", "while", "if"].iter().any(word)
 }
 
 impl Request {
