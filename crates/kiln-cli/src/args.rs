@@ -353,8 +353,8 @@ Several results are printed as `name = value`, one a line.
 Each line that --json-lines reads is a request and gives one line of answer:
   {\"id\":1,\"formula\":\"x/y\",\"type\":\"f64\",\"params\":[\"x\",\"y\"],\"inputs\":{\"x\":\"1.5\",\"y\":\"bits:4008000000000000\"}}
   {\"id\":1,\"type\":\"f64\",\"value\":\"0.5\",\"bits\":\"3fe0000000000000\"}
-`formula_b64` gives the formula as base64; `type`, `engine`, `level`, `fast`, `checked` and `steps` are optional and
-otherwise as on the command line. Several results are answered by name:
+`formula_b64` gives the formula as base64; `type`, `engine`, `level`, `fast`, `checked` and `steps` are
+optional and otherwise as on the command line. Several results are answered by name:
   {\"id\":1,\"values\":{\"r\":{\"type\":\"f64\",\"value\":\"5\",\"bits\":\"4014000000000000\"},\"phi\":{...}}}
 What is wrong is answered too, and the next line is read:
   {\"id\":2,\"error\":{\"code\":\"unknown-function\",\"message\":\"...\",\"span\":[0,3],\"help\":\"...\"}}";
@@ -391,7 +391,8 @@ Examples:
   kiln repl --lib physics.kiln
   printf 'let r = 2\\npi * r^2\\n' | kiln repl
 
-`let` and `fn` are kept for later lines. While a bracket is open, the next line goes on; an empty line or Ctrl-C gives up.";
+`let` and `fn` are kept for later lines. While a bracket is open, the next line goes on; an empty line
+or Ctrl-C gives up.";
 
 const RUN_EXAMPLES: &str = "\
 Examples:
@@ -402,7 +403,7 @@ Examples:
   kiln run data.tsv --let 'ratio = `net income` / revenue' --null NA --type id=text
   kiln run - --let 'y = 2*x' < in.csv | head
 
-Column types are found by reading the file once before; of standard input, by reading its first rows. Columns
-that no formula uses are never interpreted. An empty cell is a missing value: a formula that uses it gives an
-empty cell. Names that are not plain words stand in back-ticks, `p.r` among them. --where may use columns of the file, and new
-columns made by --let.";
+Column types are found by reading the file once before; of standard input, by reading its first rows.
+Columns that no formula uses are never interpreted. An empty cell is a missing value: a formula that
+uses it gives an empty cell. Names that are not plain words stand in back-ticks, `p.r` among them.
+--where may use columns of the file, and new columns made by --let.";
