@@ -14,8 +14,11 @@ use std::time::Instant;
 /// As in the C part.
 const ROWS: usize = 1024;
 
+/// The lowest and highest value of each input.
+type Ranges = [(f64, f64); 3];
+
 /// Name, ranges of the inputs, how Kiln's function is called.
-const KERNELS: &[(&str, [(f64, f64); 3], Kind)] = &[
+const KERNELS: &[(&str, Ranges, Kind)] = &[
     ("mandelbrot", [(-2.0, 0.5), (-1.2, 1.2), (0.0, 0.0)], Kind::Points),
     ("newton", [(0.5, 100.0), (0.0, 0.0), (0.0, 0.0)], Kind::Number),
     ("series", [(-3.0, 3.0), (0.0, 0.0), (0.0, 0.0)], Kind::Number),
@@ -59,7 +62,7 @@ impl Peer {
     }
 
     /// Nanoseconds per call, and what the results are.
-    fn measure(&mut self, name: &str, ranges: &[(f64, f64); 3]) -> Result<(f64, u64), String> {
+    fn measure(&mut self, name: &str, ranges: &Ranges) -> Result<(f64, u64), String> {
         let ranges: Vec<String> = ranges.iter().map(|(low, high)| format!("{low} {high}")).collect();
         writeln!(self.questions, "{name} {}", ranges.join(" ")).map_err(|error| error.to_string())?;
         let mut line = String::new();
