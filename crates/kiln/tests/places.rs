@@ -1,6 +1,8 @@
 //! Where parts of formulas and of their definitions stand, what inspection says of loops and calls, and the reading of
 //! texts that are formatted.
 
+#![allow(clippy::unwrap_used, reason = "a test fails where it unwraps")]
+
 use kiln::{Engine, Inspection, Options, PassEvent, RunError, Span, Value};
 
 /// An engine with two texts of definitions.
