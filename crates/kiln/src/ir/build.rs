@@ -501,7 +501,11 @@ impl Builder {
                 return folded;
             }
             if op.is(COMMUTES) {
-                [args[0], args[1]] = self.ordered(op, [args[0], args[1]]);
+                // Constants go right, else the older node goes left: one form for the table and the rules.
+                let (a, b) = (self.func.node(args[0]).op == Op::Const, self.func.node(args[1]).op == Op::Const);
+                if (a && !b) || (a == b && args[0] > args[1]) {
+                    args.swap(0, 1);
+                }
             }
             if self.depth < RULE_FUEL {
                 self.depth += 1;
@@ -529,21 +533,9 @@ impl Builder {
         Node { op, ty, region, a, b, c }
     }
 
-    /// `a op b`, a test, if it was made already.
+    /// The test `a op b`, with its operands in the order in which such nodes keep them, if it was made already.
     pub(crate) fn made(&self, op: Op, a: Ref, b: Ref) -> Option<Ref> {
-        let [a, b] = self.ordered(op, [a, b]);
         self.lookup(&self.pure_node(op, Type::Bool, [a, b, Ref::NONE])).2
-    }
-
-    /// Operands that may be exchanged, in the order in which they are kept: constants go right, else the older node
-    /// goes left. One form for the table and the rules.
-    #[inline]
-    fn ordered(&self, op: Op, [a, b]: [Ref; 2]) -> [Ref; 2] {
-        if !op.is(COMMUTES) {
-            return [a, b];
-        }
-        let constants = (self.func.node(a).op == Op::Const, self.func.node(b).op == Op::Const);
-        if constants == (true, false) || (constants.0 == constants.1 && a > b) { [b, a] } else { [a, b] }
     }
 
     fn fold(&mut self, op: Op, ty: Type, args: [Ref; 3]) -> Option<Ref> {

@@ -352,7 +352,16 @@ impl Pot<'_> {
         };
         if self.below(3) == 0 {
             let of: Vec<Ref> = self.values[..outside].iter().copied().filter(|&r| self.b.ty(r) == ty).collect();
-            let factor = if self.below(2) == 0 { self.some_bits(ty) } else { of[self.below(of.len())] };
+            let others: Vec<Ref> = self.counters.iter().copied().filter(|&r| self.b.ty(r) == ty && r != k).collect();
+            let factor = match self.below(3) {
+                0 => self.some_bits(ty),
+                1 if !others.is_empty() && ty.is_int() => {
+                    // Invariant in one loop, and another one in each iteration of a loop around it.
+                    let mask = self.some_bits(ty);
+                    self.b.raw2(Op::Xor, others[others.len() - 1], mask)
+                }
+                _ => of[self.below(of.len())],
+            };
             let product = self.b.raw2(Op::Mul, from, factor);
             self.values.push(product);
         }

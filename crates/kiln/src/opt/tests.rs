@@ -229,15 +229,57 @@ fn what_becomes_too_large_is_not_taken() {
     assert!(b.func.loops.is_empty());
 }
 
+/// What many loops become together is bounded, and so is the number of regions.
+#[test]
+fn what_all_loops_become_is_bounded() {
+    for branches in [0, 32_000] {
+        let mut b = Builder::default();
+        b.reset(PLAIN);
+        let (x, p) = (b.param(Type::I64), b.param(Type::Bool));
+        for i in 0..branches {
+            let c = b.const_bits(Type::I64, i);
+            let bad = b.raw2(Op::Eq, x, c);
+            trap_if(&mut b, p, bad);
+        }
+        let (zero, one, end) = (b.small(Type::I64, 0), b.small(Type::I64, 1), b.small(Type::I64, 40));
+        for _ in 0..300 {
+            let number = b.begin_loop(&[zero]);
+            let k = b.phi(number, 0);
+            let goes_on = b.raw2(Op::Lt, k, end);
+            b.begin_body(goes_on);
+            let bad = b.raw2(Op::Eq, k, x);
+            trap_if(&mut b, p, bad);
+            let next = b.raw2(Op::Add, k, one);
+            b.end_loop(&[next]);
+        }
+        b.func.results.push(x);
+        let (before, inputs) = (b.func.nodes.len(), b.func.effects.len());
+        let optimiser = optimise(&mut b, false, u64::MAX);
+        let unrolled = optimiser.report.events.iter().filter(|e| matches!(e.what, What::Unrolled(40))).count();
+        println!("{unrolled} of 300 are unrolled: {before} nodes, then {}", b.func.nodes.len());
+        assert!(unrolled > 0 && b.func.effects.len() > inputs, "{unrolled}");
+        assert!(b.func.nodes.len() < before + (2 << 14), "{} of {before}", b.func.nodes.len());
+    }
+}
+
+fn trap_if(b: &mut Builder, condition: Ref, bad: Ref) {
+    b.begin_if(condition);
+    b.trap(bad, crate::ir::TrapKind::Overflow);
+    b.begin_else();
+    b.close_if();
+}
+
 /// Results of rules that fired before are found after the passes, and spans stay.
 #[test]
 fn what_fired_is_known_after_the_passes() {
     let mut b = Builder::default();
     b.reset(BuildOptions { trace: true, ..BuildOptions::DEFAULT });
     let (x, p) = (b.param(Type::I64), b.param(Type::Bool));
+    // Nobody wants this, so that what stands behind it moves up.
+    b.raw1(Op::Not, x);
     b.begin_if(p);
-    let one = b.small(Type::I64, 1);
-    let same = b.raw2(Op::Mul, x, one);
+    let two = b.small(Type::I64, 2);
+    let same = b.raw2(Op::Mul, x, two);
     b.set_span(Span::new(4, 9));
     b.trap(p, crate::ir::TrapKind::Overflow);
     b.begin_else();
@@ -246,7 +288,8 @@ fn what_fired_is_known_after_the_passes() {
     assert_eq!(b.fired.len(), 1);
     Optimiser::default().run(&mut b, 1);
     let fired: Vec<_> = b.fired.iter().map(|f| (f.rule, f.result)).collect();
-    assert_eq!(fired, [("mul_one", Ref(0))]);
+    assert_eq!(fired, [("mul_two", b.func.results[0])]);
+    assert!(b.func.results[0] < same && b.func.node(b.func.results[0]).op == Op::Add);
     let trap = b.func.effects[0];
     assert_eq!((b.func.node(trap).op, b.func.spans[trap.index()]), (Op::Trap, Span::new(4, 9)));
 }

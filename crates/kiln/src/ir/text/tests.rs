@@ -216,6 +216,7 @@ fn what_is_not_a_function_is_refused() {
         ("%99999999999:f64 = neg 1", "not a name"),
         ("params %0:i64\n%1:i64 = join %0, %0", "follows its `if`"),
         ("params %0:bool\nif %0 {\n} else {\n}\nif %0 {\n%1:bool = join %0, %0\n", "follows its `if`"),
+        ("params %0:bool\nif %0 {\nif %0 {\n} else {\n}\n} else {\n%1:bool = join %0, %0\n", "follows its `if`"),
         ("hello", "unknown statement"),
         ("loop %0:i64 = 1 {\n}", "a test and a body"),
         ("loop %0:i64 = 1 {\nwhile true\nnext 1, 2\n}", "another number"),
