@@ -223,7 +223,6 @@ impl Compiler {
             fast: request.fast,
             optimise,
             node_limit: request.limits.nodes,
-            inline_limit: request.limits.inline,
             trace,
             contract: request.level >= Level::V3,
         });

@@ -26,8 +26,6 @@ pub(crate) struct BuildOptions {
     pub(crate) optimise: bool,
     /// Most nodes that a function may have.
     pub(crate) node_limit: u32,
-    /// Most nodes of other functions that may be copied into it.
-    pub(crate) inline_limit: u32,
     /// Keep a record of the rules that fired.
     pub(crate) trace: bool,
 }
@@ -40,7 +38,6 @@ impl BuildOptions {
         contract: false,
         optimise: true,
         node_limit: 1 << 24,
-        inline_limit: 1 << 20,
         trace: false,
     };
 }
@@ -68,9 +65,7 @@ pub(crate) struct Builder {
     pub(crate) overflowed: bool,
     /// Set when a chain of rules was cut off: a defect of the rule table, which costs speed but no correctness.
     pub(crate) fuel_ran_out: bool,
-    /// How many nodes of other functions were copied into this one.
-    pub(crate) copied: u32,
-    /// The calls in whose place they were copied, and how many each, if `options.trace`.
+    /// The calls that were replaced by bodies, and how many nodes each, if `options.trace`.
     pub(crate) inlined: Vec<(Span, u32)>,
     /// Open-addressing table; its length is a power of two. The low half of an entry is a node number + 1, the high
     /// half the node's hash: other nodes are told apart, and the table is doubled, without a look at the nodes.
@@ -118,7 +113,6 @@ impl Default for Builder {
             fired: Vec::new(),
             overflowed: false,
             fuel_ran_out: false,
-            copied: 0,
             inlined: Vec::new(),
             table: Vec::new(),
             spare_table: Vec::new(),
@@ -144,7 +138,6 @@ impl Builder {
         self.fired.clear();
         self.overflowed = false;
         self.fuel_ran_out = false;
-        self.copied = 0;
         self.inlined.clear();
         self.table.clear();
         self.table.resize(FIRST_TABLE, 0);
@@ -159,11 +152,6 @@ impl Builder {
     #[inline]
     pub(crate) fn set_span(&mut self, span: Span) {
         self.span = span;
-    }
-
-    /// The formula part that was set last.
-    pub(crate) fn span(&self) -> Span {
-        self.span
     }
 
     #[inline]

@@ -11,8 +11,6 @@
 #![forbid(unsafe_code)]
 
 mod branch;
-#[cfg_attr(not(test), allow(dead_code, reason = "called where functions of formulas are checked"))]
-pub(crate) mod inline;
 mod loops;
 mod plan;
 pub(crate) mod replay;
@@ -198,7 +196,6 @@ impl Optimiser {
             return false;
         }
         debug_assert_eq!(verify::verify(&b.func), Ok(()));
-        b.copied = builder.copied;
         b.fuel_ran_out |= builder.fuel_ran_out;
         // Of the rules that fired, those whose result is still there, then the new ones.
         self.fired.clear();
