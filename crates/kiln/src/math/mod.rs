@@ -172,9 +172,6 @@ pub(crate) struct Reserved {
     pub(crate) name: &'static str,
     /// Why it cannot be called here, as the end of a sentence: "`prev` works on whole columns only".
     pub(crate) note: &'static str,
-    /// Has it a form over a range, `sum(f(k) for k in 1..=n)`?
-    #[allow(dead_code, reason = "for the loops to come: their names are reserved from the start")]
-    pub(crate) over_range: bool,
 }
 
 /// All functions, in the order of the documentation.
@@ -378,16 +375,14 @@ const COLUMNS: &str = "works on whole columns, which are not available here";
 const NOT_YET: &str = "is not available yet";
 
 macro_rules! reserved {
-    ($($note:ident $over_range:literal: $($name:literal)*;)*) => {
-        static RESERVED: &[Reserved] =
-            &[$($(Reserved { name: $name, note: $note, over_range: $over_range }),*),*];
+    ($($note:ident: $($name:literal)*;)*) => {
+        static RESERVED: &[Reserved] = &[$($(Reserved { name: $name, note: $note }),*),*];
     };
 }
 
-// note, has a form over a range: names
+// note: names
 reserved! {
-    COLUMNS true: "sum" "prod" "any" "all" "count";
-    COLUMNS false: "mean" "var" "std" "prev" "next" "row" "nrows" "cumsum" "cumprod" "cummin" "cummax" "ema" "first"
-        "last" "isnull" "coalesce";
-    NOT_YET false: "derivative";
+    COLUMNS: "sum" "prod" "any" "all" "count" "mean" "var" "std" "prev" "next" "row" "nrows" "cumsum" "cumprod" "cummin"
+        "cummax" "ema" "first" "last" "isnull" "coalesce";
+    NOT_YET: "derivative";
 }
