@@ -564,15 +564,16 @@ impl Function {
             for (word, arg) in inline.iter_mut().zip(args) {
                 *word = arg.to_bits();
             }
-            return self.evaluate(&inline[..args.len()], out);
+            return self.run_words(&inline[..args.len()], out);
         }
-        self.evaluate(&args.iter().map(|arg| arg.to_bits()).collect::<Vec<_>>(), out)
+        self.run_words(&args.iter().map(|arg| arg.to_bits()).collect::<Vec<_>>(), out)
     }
 
-    fn evaluate(&self, words: &[u64], out: &mut [u64]) -> Result<(), RunError> {
+    /// Evaluates on words, however the code is entered; `out` has one word for each result.
+    pub(crate) fn run_words(&self, words: &[u64], out: &mut [u64]) -> Result<(), RunError> {
         if let Body::Native(_) = self.inner.body {
             // Compiled to be called by its type: the general form is made anew.
-            return self.dynamic()?.evaluate(words, out);
+            return self.dynamic()?.run_words(words, out);
         }
         self.run(words, out)
     }

@@ -76,6 +76,38 @@ pub enum RunError {
         /// The value's type.
         given: crate::types::Type,
     },
+    /// Another number of outputs than the formula has results.
+    OutputCount {
+        /// How many results the formula has.
+        expected: usize,
+        /// How many outputs were given.
+        given: usize,
+    },
+    /// An output of the wrong type.
+    OutputType {
+        /// The result's name, if it has one.
+        name: String,
+        /// The result's type.
+        expected: crate::types::Type,
+        /// The output's type.
+        given: crate::types::Type,
+    },
+    /// A column has another number of rows than the first output.
+    Rows {
+        /// The input's or output's name.
+        name: String,
+        /// How many rows the first output has.
+        expected: usize,
+        /// How many this one has.
+        given: usize,
+    },
+    /// The evaluation of one row of a column failed.
+    Row {
+        /// The row, from 0: the first that fails.
+        row: usize,
+        /// What happened there.
+        error: Box<RunError>,
+    },
     /// The formula has several results, and one value was asked for.
     SeveralResults {
         /// How many results it has.
@@ -108,12 +140,17 @@ pub enum RunError {
 }
 
 impl RunError {
-    /// A short stable name: `argument-count`, `argument-type`, `several-results`, `overflow`, `division-by-zero`, `host` or `steps`.
+    /// A short stable name: `argument-count`, `argument-type`, `output-count`, `output-type`, `rows`, `several-results`, `overflow`,
+    /// `division-by-zero`, `host` or `steps`. For an error in a row it is what happened there.
     #[must_use]
     pub fn code(&self) -> &'static str {
         match self {
             RunError::ArgumentCount { .. } => "argument-count",
             RunError::ArgumentType { .. } => "argument-type",
+            RunError::OutputCount { .. } => "output-count",
+            RunError::OutputType { .. } => "output-type",
+            RunError::Rows { .. } => "rows",
+            RunError::Row { error, .. } => error.code(),
             RunError::SeveralResults { .. } => "several-results",
             RunError::Overflow { .. } => "overflow",
             RunError::DivisionByZero { .. } => "division-by-zero",
@@ -130,8 +167,19 @@ impl RunError {
             | RunError::DivisionByZero { span }
             | RunError::Host { span, .. }
             | RunError::Steps { span, .. } => Some(*span),
-            RunError::ArgumentCount { .. } | RunError::ArgumentType { .. } | RunError::SeveralResults { .. } => None,
+            RunError::Row { error, .. } => error.span(),
+            RunError::ArgumentCount { .. }
+            | RunError::ArgumentType { .. }
+            | RunError::OutputCount { .. }
+            | RunError::OutputType { .. }
+            | RunError::Rows { .. }
+            | RunError::SeveralResults { .. } => None,
         }
+    }
+
+    /// The same, said of a row of a column.
+    pub(crate) fn in_row(self, row: usize) -> RunError {
+        RunError::Row { row, error: Box::new(self) }
     }
 }
 
@@ -144,6 +192,19 @@ impl fmt::Display for RunError {
             RunError::ArgumentType { name, expected, given } => {
                 write!(f, "input `{name}` has type {expected}, but the value is {given}")
             }
+            RunError::OutputCount { expected, given } => {
+                write!(f, "the formula has {expected} result(s), but {given} output(s) were given")
+            }
+            RunError::OutputType { name, expected, given } if name.is_empty() => {
+                write!(f, "the result has type {expected}, but the output is {given}")
+            }
+            RunError::OutputType { name, expected, given } => {
+                write!(f, "result `{name}` has type {expected}, but the output is {given}")
+            }
+            RunError::Rows { name, expected, given } => {
+                write!(f, "column `{name}` has {given} row(s), but the first output has {expected}")
+            }
+            RunError::Row { row, error } => write!(f, "row {row}: {error}"),
             RunError::SeveralResults { count } => {
                 write!(f, "the formula has {count} results; `call_all` gives them all")
             }

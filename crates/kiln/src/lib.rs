@@ -4,6 +4,7 @@
 //! `pipeline` is the page to read first: it calls every stage in order.
 
 pub mod asm;
+mod columns;
 pub mod engine;
 pub mod error;
 pub mod inspect;
@@ -44,6 +45,7 @@ pub use functions::{FunctionInfo, functions};
 pub use inspect::{Inspection, PassEvent};
 pub use mem::Mode;
 pub use run::host::{HostBody, HostReturn};
+pub use run::view::{AsColumn, AsColumnMut, Column, ColumnMut};
 pub use span::{Diagnostic, Place, Span};
 pub use types::{Type, Value};
 

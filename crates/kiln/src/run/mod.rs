@@ -7,3 +7,4 @@ pub(crate) mod cpu;
 pub(crate) mod host;
 pub(crate) mod invoke;
 pub(crate) mod typed;
+pub(crate) mod view;
