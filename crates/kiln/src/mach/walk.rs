@@ -19,7 +19,7 @@ use super::buffer::Pool;
 use super::loops::LoopFrame;
 pub(crate) use super::notes::Note;
 use super::schedule::{BODY, Schedule};
-use super::{Inst, Label, MInst, Mem, Reg, RegClass};
+use super::{CLASSES, Inst, Label, MInst, Mem, Reg, RegClass, Sets};
 use crate::ir::{Func, Node, Ref};
 use crate::ops::Op;
 use crate::types::Type;
@@ -63,7 +63,7 @@ pub(crate) trait Target {
     /// A jump.
     fn jump(&self, label: Label) -> MInst;
     /// Registers that keep their values over calls, by class.
-    fn kept_by_calls(&self) -> [u32; 2];
+    fn kept_by_calls(&self) -> Sets;
 }
 
 /// Machine code as data: `body` last instruction first, then `end` first instruction first.
@@ -97,27 +97,27 @@ impl MCode {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Chaos {
     /// Registers that may be allocated, by class.
-    pub(crate) registers: [u32; 2],
+    pub(crate) registers: Sets,
     /// Allocation order and evictions at random from this seed (0: none).
     pub(crate) seed: u64,
 }
 
 impl Default for Chaos {
     fn default() -> Self {
-        Chaos { registers: [u32::MAX; 2], seed: 0 }
+        Chaos { registers: [u32::MAX; CLASSES], seed: 0 }
     }
 }
 
 pub(super) const NONE: u32 = u32::MAX;
 pub(super) const NO_REG: u8 = 0xff;
-/// Register indexes: general-purpose from 0, vector from 32.
-pub(super) const REGS: usize = 64;
+/// Register indexes: general-purpose from 0, vector from 32, mask from 64.
+pub(super) const REGS: usize = 32 * CLASSES;
 
 /// Which register holds which value.
 #[derive(Clone, Copy)]
 pub(super) struct Owners {
     pub(super) owner: [u32; REGS],
-    pub(super) free: [u32; 2],
+    pub(super) free: Sets,
 }
 
 /// Something that has been begun, seen from behind, and not been finished.
@@ -160,13 +160,14 @@ pub(super) struct JoinValue {
 /// The walk's state, reused from function to function.
 pub(crate) struct Walk {
     pub(crate) code: MCode,
+    pub(super) shape: Shape,
     pub(crate) schedule: Schedule,
     pub(super) loc: Vec<u8>,
     pub(super) slot: Vec<u32>,
     pub(super) owners: Owners,
-    pub(super) locked: [u32; 2],
+    pub(super) locked: Sets,
     /// Registers that were ever written.
-    pub(crate) used: [u32; 2],
+    pub(crate) used: Sets,
     /// Words of stack in use: first the outgoing arguments, then the slots.
     pub(crate) stack_words: u32,
     /// Inputs lie in memory behind the first hidden value.
@@ -176,7 +177,7 @@ pub(crate) struct Walk {
     /// The register in which each value is carried by a loop, if the function has loops: the best place for it.
     pub(super) home: Vec<u8>,
     /// The registers that are homes in the loop at hand, which others had better leave alone.
-    pub(super) homes: [u32; 2],
+    pub(super) homes: Sets,
     ready: Vec<u32>,
     next: Vec<u32>,
     pub(super) spot: u32,
@@ -186,8 +187,8 @@ pub(crate) struct Walk {
     pub(super) waiting: Vec<(Ref, Ref)>,
     /// The frame has been made: no further register may be used.
     pub(crate) framed: bool,
-    pub(super) allocatable: [u32; 2],
-    pub(super) preferred: [u32; 2],
+    pub(super) allocatable: Sets,
+    pub(super) preferred: Sets,
     pub(super) chaos: Chaos,
     pub(super) random: u64,
     /// Reloads for the path that a conditional jump takes; see [`Walk::divert`].
@@ -229,12 +230,27 @@ pub(crate) enum Hidden {
     Context = 2,
 }
 
+/// How values lie in registers and in the frame.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Shape {
+    /// The class of the registers that values of each type are kept in.
+    pub(crate) classes: [u8; 5],
+    /// Words of the frame that a register of each class takes, a power of two.
+    pub(crate) words: [u32; CLASSES],
+}
+
+impl Shape {
+    /// One value in a register: floats in vector registers, ints and bools in general-purpose ones.
+    pub(crate) const SCALAR: Shape = Shape { classes: [0, 0, 0, 1, 1], words: [1; CLASSES] };
+}
+
 /// How a function is entered, as far as the walk is concerned.
 pub(crate) struct Entry {
+    pub(crate) shape: Shape,
     pub(crate) params_in_memory: bool,
-    pub(crate) allocatable: [u32; 2],
+    pub(crate) allocatable: Sets,
     /// Registers to take first.
-    pub(crate) preferred: [u32; 2],
+    pub(crate) preferred: Sets,
     /// Words of stack that calls need for their arguments.
     pub(crate) argument_words: u32,
 }
@@ -243,17 +259,18 @@ impl Default for Walk {
     fn default() -> Self {
         Walk {
             code: MCode::default(),
+            shape: Shape::SCALAR,
             schedule: Schedule::default(),
             loc: Vec::new(),
             slot: Vec::new(),
-            owners: Owners { owner: [NONE; REGS], free: [0; 2] },
-            locked: [0; 2],
-            used: [0; 2],
+            owners: Owners { owner: [NONE; REGS], free: [0; CLASSES] },
+            locked: [0; CLASSES],
+            used: [0; CLASSES],
             stack_words: 0,
             params_in_memory: false,
             args_in_place: true,
             home: Vec::new(),
-            homes: [0; 2],
+            homes: [0; CLASSES],
             ready: Vec::new(),
             next: Vec::new(),
             spot: BODY,
@@ -261,8 +278,8 @@ impl Default for Walk {
             joins: Vec::new(),
             waiting: Vec::new(),
             framed: false,
-            allocatable: [0; 2],
-            preferred: [0; 2],
+            allocatable: [0; CLASSES],
+            preferred: [0; CLASSES],
             chaos: Chaos::default(),
             random: 0,
             pad: Vec::new(),
@@ -285,20 +302,14 @@ impl Default for Walk {
     }
 }
 
-/// The index of a value's register class in two-element tables.
-#[inline]
-pub(super) fn class_of(ty: Type) -> usize {
-    usize::from(ty.is_float())
-}
-
 #[inline]
 pub(super) fn reg_at(class: usize, number: u32) -> Reg {
-    if class == 0 { Reg::gpr(number as u8) } else { Reg::vec(number as u8) }
+    Reg::from_index((32 * class as u32 + number) as u8)
 }
 
 #[inline]
 pub(super) fn split(reg: Reg) -> (usize, u32) {
-    (usize::from(reg.class() == RegClass::Vec), u32::from(reg.number()))
+    (reg.index() / 32, u32::from(reg.number()))
 }
 
 impl Walk {
@@ -306,6 +317,7 @@ impl Walk {
     /// `is_call` says which nodes become calls.
     pub(crate) fn begin(&mut self, func: &Func, entry: &Entry, chaos: Chaos, is_call: impl Fn(&Node) -> bool) {
         self.code.clear();
+        self.shape = entry.shape;
         self.schedule.prepare(func, is_call);
         let values = func.nodes.len() + 3;
         self.loc.clear();
@@ -314,16 +326,16 @@ impl Walk {
         self.slot.resize(values, NONE);
         self.home.clear();
         self.home.resize(if func.loops.is_empty() { 0 } else { values }, NO_REG);
-        self.homes = [0; 2];
+        self.homes = [0; CLASSES];
         self.next.clear();
         self.next.resize(func.nodes.len(), NONE);
         self.ready.clear();
         self.ready.resize(self.schedule.spot_count(), NONE);
-        self.allocatable = [entry.allocatable[0] & chaos.registers[0], entry.allocatable[1] & chaos.registers[1]];
+        self.allocatable = [0, 1, 2].map(|class| entry.allocatable[class] & chaos.registers[class]);
         self.preferred = entry.preferred;
         self.owners = Owners { owner: [NONE; REGS], free: self.allocatable };
-        self.locked = [0; 2];
-        self.used = [0; 2];
+        self.locked = [0; CLASSES];
+        self.used = [0; CLASSES];
         self.stack_words = entry.argument_words;
         self.params_in_memory = entry.params_in_memory;
         self.spot = BODY;
@@ -452,6 +464,18 @@ impl Walk {
         func.nodes.get(r.index()).map_or(Type::I64, |n| n.ty)
     }
 
+    /// The class of the registers that values of this type are kept in.
+    #[inline]
+    pub(super) fn class_of(&self, ty: Type) -> usize {
+        usize::from(self.shape.classes[ty as usize])
+    }
+
+    /// The class of the registers that this value is kept in; pointers that the function is given have the first.
+    #[inline]
+    pub(super) fn class(&self, func: &Func, r: Ref) -> usize {
+        func.nodes.get(r.index()).map_or(0, |node| self.class_of(node.ty))
+    }
+
     /// The value in a register, which stays reserved until the node is done.
     pub(crate) fn use_reg<T: Target>(&mut self, target: &T, func: &Func, r: Ref) -> Reg {
         self.use_reg_near(target, func, r, Reg::NONE)
@@ -462,7 +486,7 @@ impl Walk {
         let reg = if let Some(reg) = self.reg_of(r) {
             reg
         } else {
-            let class = class_of(self.ty(func, r));
+            let class = self.class(func, r);
             let near = self.arrival(func, r).or(self.home_of(r)).filter(|&reg| self.is_free(reg)).unwrap_or(near);
             let reg = self.pick(target, func, class, near);
             self.assign(r, reg);
@@ -530,7 +554,7 @@ impl Walk {
 
     /// A register for use within this node.
     pub(crate) fn temp<T: Target>(&mut self, target: &T, func: &Func, class: RegClass) -> Reg {
-        self.temp_of(target, func, usize::from(class == RegClass::Vec))
+        self.temp_of(target, func, class as usize)
     }
 
     /// The same by index of the class.
@@ -542,7 +566,7 @@ impl Walk {
 
     /// Gives back all reservations.
     pub(crate) fn unlock_all(&mut self) {
-        self.locked = [0; 2];
+        self.locked = [0; CLASSES];
     }
 
     /// May a value be given this register, although it is reserved?
@@ -588,19 +612,26 @@ impl Walk {
                 }
             }
         }
-        let slot = self.slot_for(r);
+        let slot = self.slot_for(func, r);
         if self.handing_over {
             self.read_slots.push(slot);
         }
         target.load(reg, self.ty(func, r), stack::<T>(slot))
     }
 
-    pub(super) fn slot_for(&mut self, r: Ref) -> u32 {
+    pub(super) fn slot_for(&mut self, func: &Func, r: Ref) -> u32 {
         if self.slot[r.index()] == NONE {
-            self.slot[r.index()] = self.stack_words;
-            self.stack_words += 1;
+            self.slot[r.index()] = self.new_slot(self.class(func, r));
         }
         self.slot[r.index()]
+    }
+
+    /// Words of the frame for a register of this class, aligned to their own size.
+    pub(super) fn new_slot(&mut self, class: usize) -> u32 {
+        let words = self.shape.words[class];
+        let slot = self.stack_words.next_multiple_of(words);
+        self.stack_words = slot + words;
+        slot
     }
 
     /// The value in a register, or in memory if that is where it is anyway.
@@ -640,7 +671,7 @@ impl Walk {
                 self.unassign(r);
                 reg
             }
-            None => self.pick(target, func, class_of(ty), Reg::NONE),
+            None => self.pick(target, func, self.class_of(ty), Reg::NONE),
         };
         self.lock(reg);
         self.store_to_slot(target, r, ty, reg);
@@ -720,7 +751,7 @@ impl Walk {
             }
             _ => self.lower_wanted(target, func, r, node),
         }
-        self.locked = [0; 2];
+        self.locked = [0; CLASSES];
         self.release_operands(func, r, &node);
     }
 }
@@ -728,7 +759,7 @@ impl Walk {
 /// The register with this index.
 #[inline]
 pub(super) fn reg_from(index: u8) -> Reg {
-    reg_at(usize::from(index >= 32), u32::from(index & 31))
+    Reg::from_index(index)
 }
 
 /// A word of the stack frame.

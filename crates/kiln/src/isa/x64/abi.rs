@@ -13,8 +13,8 @@ use super::regs::{R8, R9, RAX, RCX, RDI, RDX, RSI, RSP};
 use crate::ir::{Func, Node, Ref};
 #[cfg(any(test, debug_assertions))]
 use crate::mach::check::Contract;
-use crate::mach::walk::{Address, Chaos, Entry, Hidden, Target, Walk};
-use crate::mach::{MInst, Reg};
+use crate::mach::walk::{Address, Chaos, Entry, Hidden, Shape, Target, Walk};
+use crate::mach::{MInst, Reg, Sets};
 use crate::ops::Op;
 use crate::types::Type;
 
@@ -28,7 +28,7 @@ pub(crate) struct Abi {
     /// Words that the caller leaves between the return address and stack arguments.
     shadow_words: u32,
     /// Registers that a function must give back as it found them, by class.
-    callee_saved: [u32; 2],
+    callee_saved: Sets,
 }
 
 const XMM: [Reg; 8] = {
@@ -50,7 +50,7 @@ pub(crate) static SYSV: Abi = Abi {
     float_args: &XMM,
     positional: false,
     shadow_words: 0,
-    callee_saved: [SAVED_BY_BOTH, 0],
+    callee_saved: [SAVED_BY_BOTH, 0, 0],
 };
 
 /// Microsoft x64 calling convention.
@@ -59,7 +59,7 @@ pub(crate) static WIN64: Abi = Abi {
     float_args: XMM.first_chunk::<4>().unwrap(),
     positional: true,
     shadow_words: 4,
-    callee_saved: [SAVED_BY_BOTH | 1 << 6 | 1 << 7, 0xffc0],
+    callee_saved: [SAVED_BY_BOTH | 1 << 6 | 1 << 7, 0xffc0, 0],
 };
 
 /// How a function is entered.
@@ -75,7 +75,7 @@ pub(crate) enum Convention {
 pub(crate) const HOST: &Abi = if cfg!(windows) { &WIN64 } else { &SYSV };
 
 /// Registers that calls destroy: all that System V does not save.
-pub(super) const CALL_CLOBBERS: [u32; 2] = [0xffff & !(SAVED_BY_BOTH | 1 << 4), 0xffff];
+pub(super) const CALL_CLOBBERS: Sets = [0xffff & !(SAVED_BY_BOTH | 1 << 4), 0xffff, 0];
 
 /// The largest stack frame, in words: a function must run on small thread stacks.
 const LARGEST_FRAME: u32 = 4096;
@@ -105,8 +105,9 @@ pub(crate) fn compile(
     let argument_words = argument_words(func, target);
     let entry = Entry {
         params_in_memory: matches!(convention, Convention::Buffer),
-        allocatable: [0xffff & !(1 << 4), 0xffff],
-        preferred: [CALL_CLOBBERS[0], 0xffff],
+        shape: Shape::SCALAR,
+        allocatable: [0xffff & !(1 << 4), 0xffff, 0],
+        preferred: [CALL_CLOBBERS[0], 0xffff, 0],
         argument_words,
     };
     let is_call = |node: &Node| matches!(node.op, Op::Call | Op::CallPinned) || target.is_called(func, node);

@@ -14,7 +14,7 @@ use super::regs::{RAX, RCX, RDI, RDX, RSI, RSP};
 use crate::ir::{Func, Node, Ref, Target as Callee, TrapKind};
 use crate::mach::buffer::Pool;
 use crate::mach::walk::{Address, Rm, Target, Walk};
-use crate::mach::{Inst, Label, MInst, Mem, Reg, RegClass};
+use crate::mach::{Inst, Label, MInst, Mem, Reg, RegClass, Sets};
 use crate::ops::Op;
 use crate::run::host;
 use crate::types::Type;
@@ -372,7 +372,7 @@ impl X64 {
 
     fn shift_by_rcx(&self, walk: &mut Walk, func: &Func, to: Reg, a: Ref, count: Ref, inst: Inst) {
         // The shift works on a register that is not rcx; what lives in rcx afterwards is put back.
-        walk.vacate(self, func, RCX, [1 << RCX.number(), 0]);
+        walk.vacate(self, func, RCX, [1 << RCX.number(), 0, 0]);
         let work = if to == RCX { walk.temp(self, func, RegClass::Gpr) } else { to };
         let bring = self.bring(walk, func, work, a);
         walk.unlock(RCX);
@@ -389,7 +389,7 @@ impl X64 {
 
     /// Integer division; never traps. See [`X64::divide_sequence`].
     fn divide(&self, walk: &mut Walk, func: &Func, r: Ref, node: &Node) {
-        let clobbered = [1 << RAX.number() | 1 << RDX.number(), 0];
+        let clobbered = [1 << RAX.number() | 1 << RDX.number(), 0, 0];
         let to = walk.def(self, func, r);
         for reg in [RAX, RDX] {
             walk.vacate(self, func, reg, clobbered);
@@ -629,7 +629,7 @@ impl Target for X64 {
         self.branch(walk, func, condition, label, true);
     }
 
-    fn kept_by_calls(&self) -> [u32; 2] {
+    fn kept_by_calls(&self) -> Sets {
         CALL_CLOBBERS.map(|mask| !mask)
     }
 
