@@ -121,6 +121,9 @@ impl Walk {
             if plan.calls { registers } else { registers.saturating_sub(SPARE[class].min(registers / 2)) }
         });
         wanted.retain(|&(r, _)| {
+            if self.is_pinned(r) {
+                return false;
+            }
             let class = self.class(func, r);
             let cheap = constant(r) && (class == 0 || left[1] + SPARE[1] <= SPARE_BEFORE_CONSTANTS);
             let granted = left[class] > 0 && !cheap;
@@ -148,7 +151,7 @@ impl Walk {
     fn make_room<T: Target>(&mut self, target: &T, func: &Func, wanted: &[(Ref, u32)], usable: Sets, mut left: Sets) {
         for i in 0..REGS {
             let owner = Ref(self.owners.owner[i]);
-            if owner == Ref::NONE {
+            if owner == Ref::NONE || self.is_reserved(reg_from(i as u8)) {
                 continue;
             }
             let (class, number) = (i / 32, i as u32 % 32);

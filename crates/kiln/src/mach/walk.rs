@@ -30,7 +30,30 @@ pub(crate) struct Address {
     /// Bits for [`MInst::mode`].
     pub(crate) mode: u8,
     pub(crate) base: Reg,
+    pub(crate) index: Reg,
     pub(crate) disp: i32,
+}
+
+impl Address {
+    /// `[base + disp]`.
+    pub(crate) fn at(base: Reg, disp: i32) -> Address {
+        Address { mode: Mem::Base1 as u8, base, index: Reg::NONE, disp }
+    }
+
+    /// An entry of the constant pool.
+    pub(crate) fn pool(disp: i32) -> Address {
+        Address { mode: Mem::Pool as u8, base: Reg::NONE, index: Reg::NONE, disp }
+    }
+}
+
+/// Where an input is to be had, for code that is not given it in a register.
+pub(crate) enum Input {
+    /// Behind the pointer to the inputs, a word each.
+    Args,
+    /// There, as it is.
+    At(Address),
+    /// It takes instructions of its own.
+    Made,
 }
 
 /// An operand that an instruction takes from a register or from memory.
@@ -60,6 +83,20 @@ pub(crate) trait Target {
     fn branch_unless(&self, walk: &mut Walk, func: &Func, condition: Ref, label: Label);
     /// Emits: go to `label` if `condition` holds.
     fn branch_if(&self, walk: &mut Walk, func: &Func, condition: Ref, label: Label);
+    /// A constant as a memory operand of an instruction that works on its type, if it can be one.
+    fn constant_operand(&self, pool: &mut Pool, node: &Node) -> Option<Address> {
+        Some(Address::pool(pool.add(&node.const_bits().to_le_bytes())))
+    }
+    /// Where an input is to be had.
+    fn input(&self, node: &Node) -> Input {
+        let _ = node;
+        Input::Args
+    }
+    /// May this input be a memory operand?
+    fn folds_input(&self, node: &Node) -> bool {
+        let _ = node;
+        true
+    }
     /// A jump.
     fn jump(&self, label: Label) -> MInst;
     /// Registers that keep their values over calls, by class.
@@ -535,6 +572,24 @@ impl Walk {
         self.locked[class] |= 1 << number;
     }
 
+    /// Gives a value a register for the whole of the function; the register must not be allocatable.
+    pub(crate) fn pin(&mut self, r: Ref, reg: Reg) {
+        self.owners.owner[reg.index()] = r.0;
+        self.loc[r.index()] = reg.index() as u8;
+        self.used[reg.index() / 32] |= 1 << reg.number();
+    }
+
+    /// Has the value its register for the whole of the function?
+    pub(super) fn is_pinned(&self, r: Ref) -> bool {
+        self.reg_of(r).is_some_and(|reg| self.is_reserved(reg))
+    }
+
+    /// Is this a register that is never allocated?
+    pub(super) fn is_reserved(&self, reg: Reg) -> bool {
+        let (class, number) = split(reg);
+        self.allocatable[class] >> number & 1 == 0
+    }
+
     /// Gives back a reservation, so that an operand may share the register.
     pub(crate) fn unlock(&mut self, reg: Reg) {
         let (class, number) = split(reg);
@@ -605,10 +660,12 @@ impl Walk {
                 return target.constant(&mut self.code.pool, reg, node.ty, node.const_bits());
             }
             if node.op == Op::Param && self.params_in_memory && self.args_in_place && self.slot[r.index()] == NONE {
+                if let Input::At(at) = target.input(node) {
+                    return target.load(reg, node.ty, at);
+                }
                 let args = self.loc[self.hidden(func, Hidden::Args).index()];
                 if args != NO_REG {
-                    let from = Address { mode: 1, base: reg_from(args), disp: 8 * node.a as i32 };
-                    return target.load(reg, node.ty, from);
+                    return target.load(reg, node.ty, Address::at(reg_from(args), 8 * node.a as i32));
                 }
             }
         }
@@ -638,16 +695,21 @@ impl Walk {
     pub(crate) fn use_rm<T: Target>(&mut self, target: &T, func: &Func, r: Ref) -> Rm {
         if self.loc[r.index()] == NO_REG && self.chaos.seed & 1 == 0 {
             let node = func.node(r);
-            if node.op == Op::Const {
-                return Rm::Mem(self.pool_word(node.const_bits()));
+            if node.op == Op::Const
+                && let Some(at) = target.constant_operand(&mut self.code.pool, node)
+            {
+                return Rm::Mem(at);
             }
             if self.slot[r.index()] != NONE {
                 self.note(Note::UseSlot { value: r, slot: self.slot[r.index()] });
                 return Rm::Mem(stack::<T>(self.slot[r.index()]));
             }
-            if node.op == Op::Param && self.params_in_memory && self.uses(r) == 1 {
+            if node.op == Op::Param && self.params_in_memory && self.uses(r) == 1 && target.folds_input(node) {
+                if let Input::At(at) = target.input(node) {
+                    return Rm::Mem(at);
+                }
                 let base = self.use_reg(target, func, self.hidden(func, Hidden::Args));
-                return Rm::Mem(Address { mode: 1, base, disp: 8 * node.a as i32 });
+                return Rm::Mem(Address::at(base, 8 * node.a as i32));
             }
         }
         Rm::Reg(self.use_reg(target, func, r))
@@ -655,12 +717,12 @@ impl Walk {
 
     /// The address of a constant of up to eight bytes.
     pub(crate) fn pool_word(&mut self, bits: u64) -> Address {
-        Address { mode: Mem::Pool as u8, base: Reg::NONE, disp: self.code.pool.add(&bits.to_le_bytes()) }
+        Address::pool(self.code.pool.add(&bits.to_le_bytes()))
     }
 
     /// The address of sixteen bytes that repeat `bits`.
     pub(crate) fn pool_pair(&mut self, bits: u64) -> Address {
-        Address { mode: Mem::Pool as u8, base: Reg::NONE, disp: self.code.pool.splat(bits, 8, 16) }
+        Address::pool(self.code.pool.splat(bits, 8, 16))
     }
 
     /// The register that the node must leave its value in. It stays reserved; see [`Walk::unlock`].
@@ -718,15 +780,21 @@ impl Walk {
                 self.params_met.push(r);
                 return;
             }
-            Op::Param => {
-                if !self.is_unplaced(r) {
+            Op::Param => match target.input(&node) {
+                Input::Made => self.lower_wanted(target, func, r, node),
+                _ if self.is_unplaced(r) => {}
+                Input::At(at) => {
+                    let reg = self.def(target, func, r);
+                    self.emit(target.load(reg, node.ty, at));
+                }
+                Input::Args => {
                     let reg = self.def(target, func, r);
                     let base = self.use_reg(target, func, self.hidden(func, Hidden::Args));
-                    self.emit(target.load(reg, node.ty, Address { mode: 1, base, disp: 8 * node.a as i32 }));
+                    self.emit(target.load(reg, node.ty, Address::at(base, 8 * node.a as i32)));
                 }
-            }
+            },
             Op::Const => {
-                if !self.is_unplaced(r) {
+                if !self.is_unplaced(r) && !self.is_pinned(r) {
                     let reg = self.def(target, func, r);
                     let load = target.constant(&mut self.code.pool, reg, node.ty, node.const_bits());
                     self.emit(load);
@@ -764,7 +832,7 @@ pub(super) fn reg_from(index: u8) -> Reg {
 
 /// A word of the stack frame.
 pub(super) fn stack<T: Target>(word: u32) -> Address {
-    Address { mode: 1, base: T::STACK, disp: 8 * word as i32 }
+    Address::at(T::STACK, 8 * word as i32)
 }
 
 pub(super) fn bind(label: Label) -> MInst {

@@ -206,7 +206,7 @@ fn return_in_buffer(walk: &mut Walk, target: &X64, func: &Func) {
     for (i, &result) in func.results.iter().enumerate() {
         let base = walk.use_reg(target, func, out);
         let from = walk.use_reg(target, func, result);
-        let to = Address { mode: 1, base, disp: 8 * i as i32 };
+        let to = Address::at(base, 8 * i as i32);
         let ty = if func.ty(result).is_float() { func.ty(result) } else { Type::I64 };
         walk.emit(target.store(to, ty, from));
         walk.unlock(base);
@@ -246,7 +246,7 @@ fn receive(walk: &mut Walk, target: &X64, func: &Func, convention: Convention, f
             walk.flush_moves(target);
             store_received(walk, target, func, Type::I64, &[(Hidden::Args, RDI), (Hidden::Out, RSI)]);
             if let Some(slot) = walk.context_slot {
-                walk.emit(target.store(Address { mode: 1, base: RSP, disp: 8 * slot as i32 }, Type::I64, RDX));
+                walk.emit(target.store(Address::at(RSP, 8 * slot as i32), Type::I64, RDX));
             }
             return;
         }
@@ -261,7 +261,7 @@ fn receive(walk: &mut Walk, target: &X64, func: &Func, convention: Convention, f
     walk.flush_moves(target);
     for &r in &params {
         let Some(slot) = walk.slot_of(r) else { continue };
-        let to = Address { mode: 1, base: RSP, disp: 8 * slot as i32 };
+        let to = Address::at(RSP, 8 * slot as i32);
         match source(r) {
             Source::Reg(reg) => walk.emit_store(target, r, to, slot, func.ty(r), reg),
             Source::Stack(word) => {
@@ -283,7 +283,7 @@ fn store_received(walk: &mut Walk, target: &X64, func: &Func, ty: Type, given: &
     for &(which, reg) in given {
         let value = walk.hidden(func, which);
         if let Some(slot) = walk.slot_of(value) {
-            walk.emit_store(target, value, Address { mode: 1, base: RSP, disp: 8 * slot as i32 }, slot, ty, reg);
+            walk.emit_store(target, value, Address::at(RSP, 8 * slot as i32), slot, ty, reg);
         }
     }
 }
@@ -330,7 +330,7 @@ impl Frame {
     /// The address of a stack argument.
     fn incoming(&self, word: u32) -> Address {
         let above = self.pushed.count_ones() + 1 + self.shadow_words + word;
-        Address { mode: 1, base: RSP, disp: self.bytes + 8 * above as i32 }
+        Address::at(RSP, self.bytes + 8 * above as i32)
     }
 
     fn saved(&self) -> impl Iterator<Item = (Reg, i32)> {
