@@ -112,8 +112,7 @@ impl Function {
 
     fn prepare(&self) -> Result<Prepared, RunError> {
         let scalar = self.scalar_for_columns()?;
-        // Here is where machine code over columns comes in: `Machinery::Kernel(emitted.seal(arena)?)`.
-        let machinery = Machinery::Rows;
+        let machinery = self.kernel().map_or(Machinery::Rows, Machinery::Kernel);
         let types = self.params().iter().map(|param| param.ty).chain(self.outputs().iter().map(|output| output.ty));
         let columns = columns::Prepared { machinery, types: types.collect(), inputs: self.params().len() };
         Ok(Prepared { scalar, columns })

@@ -17,6 +17,7 @@ use crate::pipeline::{Compiler, Definitions, Request, Target};
 use crate::run::cpu;
 use crate::run::host::HostFunction;
 use crate::run::invoke::{Body, Pending};
+use crate::run::kernel::Kernel;
 use crate::span::{Diagnostic, Place, Span};
 use crate::types::{Type, Value};
 use std::fmt;
@@ -624,6 +625,22 @@ impl Function {
     /// The formula for single rows of words, where its own body is not that.
     pub(crate) fn scalar_for_columns(&self) -> Result<Option<Function>, RunError> {
         if matches!(self.inner.body, Body::Native(_)) { self.dynamic().map(Some) } else { Ok(None) }
+    }
+
+    /// Machine code over columns; none where machine code is not wanted or refused, and for formulas that must be evaluated
+    /// row by row.
+    pub(crate) fn kernel(&self) -> Option<Kernel> {
+        self.inner.body.code()?;
+        let (shared, formula) = (&self.inner.shared, self.formula());
+        let mut compiler = shared.compiler();
+        let kernel = formula.front(&mut compiler, &Wanted::Dynamic).ok().and_then(|compiled| {
+            // The same source, so the same formula, unless it was typed from outside.
+            let same = compiled.params[..] == self.inner.params[..] && compiled.outputs[..] == self.inner.outputs[..];
+            let kernel = compiler.emit_kernel(shared.level, false).filter(|_| same)?;
+            compiler.emitted_kernel(kernel).seal(&shared.arena).ok()
+        });
+        shared.put_back(compiler);
+        kernel
     }
 
     /// The place of what runs columns.

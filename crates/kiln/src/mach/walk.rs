@@ -284,6 +284,8 @@ impl Shape {
 /// How a function is entered, as far as the walk is concerned.
 pub(crate) struct Entry {
     pub(crate) shape: Shape,
+    /// May any condition decide where the code goes, or only one that is the same in all rows?
+    pub(crate) branches_freely: bool,
     pub(crate) params_in_memory: bool,
     pub(crate) allocatable: Sets,
     /// Registers to take first.
@@ -355,7 +357,7 @@ impl Walk {
     pub(crate) fn begin(&mut self, func: &Func, entry: &Entry, chaos: Chaos, is_call: impl Fn(&Node) -> bool) {
         self.code.clear();
         self.shape = entry.shape;
-        self.schedule.prepare(func, is_call);
+        self.schedule.prepare(func, is_call, |condition| entry.branches_freely || condition.op == Op::Any);
         let values = func.nodes.len() + 3;
         self.loc.clear();
         self.loc.resize(values, NO_REG);

@@ -106,6 +106,7 @@ pub(crate) fn compile(
     let entry = Entry {
         params_in_memory: matches!(convention, Convention::Buffer),
         shape: Shape::SCALAR,
+        branches_freely: true,
         allocatable: [0xffff & !(1 << 4), 0xffff, 0],
         preferred: [CALL_CLOBBERS[0], 0xffff, 0],
         argument_words,

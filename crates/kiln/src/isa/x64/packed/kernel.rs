@@ -76,6 +76,7 @@ pub(crate) fn compile(walk: &mut Walk, target: &Packed, func: &Func, chaos: Chao
     let word = target.bytes / 8;
     let entry = Entry {
         shape: Shape { classes: [class, 1, 1, 1, 1], words: [1, word, 1] },
+        branches_freely: false,
         params_in_memory: true,
         allocatable: [general, vectors & !pinned, if target.mask_registers() { 0xfe } else { 0 }],
         preferred: [u32::MAX; 3],
