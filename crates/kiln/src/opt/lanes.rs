@@ -2,7 +2,7 @@
 //!
 //! The one idea: what differs from row to row ("varies") may choose between values, but may not decide where the code goes.
 //! So a branch whose condition varies becomes two, each taken if *any* row wants it, with a choice between what they
-//! give; a loop whose condition varies goes on while any row does, and the rows that have left it keep what they carry. A
+//! give; a loop whose condition varies goes on while any row does, and the rows that have left it keep what they leave it with. A
 //! trap stops if it would in any row that is there. Where no condition varies nothing changes.
 //!
 //! Each region has a *mask*, the rows that are in it: those that are in the region around it and for which its condition holds.
@@ -30,6 +30,8 @@ pub(crate) struct Memory {
     masks: Vec<Ref>,
     /// Arms of branches that have been closed, first and second, by `If`.
     arms: Vec<(Ref, [Arms; 2])>,
+    /// By carried value: is it wanted after its loop?
+    leaves: Vec<bool>,
     scopes: Vec<u16>,
     path: Vec<u16>,
     refs: Vec<Ref>,
@@ -52,6 +54,11 @@ pub(crate) fn spread(src: &Func, b: &mut Builder, args: &[Ref], costs: ArmCosts<
         list.resize(src.regions.len(), Ref::NONE);
     }
     m.arms.clear();
+    m.leaves.clear();
+    m.leaves.resize(src.carried.len(), false);
+    for exit in src.nodes.iter().filter(|node| node.op == Op::Exit) {
+        m.leaves[exit.b as usize] = true;
+    }
     m.scopes.clear();
     for &r in &src.effects {
         let node = src.node(r);
@@ -385,9 +392,10 @@ impl Spread<'_> {
         let mask = self.m.masks[usize::from(this.body)];
         let mut nexts = std::mem::take(&mut self.m.refs);
         nexts.clear();
-        for carried in &src.carried[this.carried()] {
-            let (phi, next) = (self.copy(carried.phi.0), self.copy(carried.next.0));
-            nexts.push(if diverges { self.b.select(mask, next, phi) } else { next });
+        for at in this.carried() {
+            let (phi, next) = (self.copy(src.carried[at].phi.0), self.copy(src.carried[at].next.0));
+            // What nobody looks at after the loop may become anything in the rows that have left it.
+            nexts.push(if diverges && self.m.leaves[at] { self.b.select(mask, next, phi) } else { next });
         }
         if diverges {
             nexts.push(mask);
