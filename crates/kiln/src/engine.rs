@@ -708,6 +708,19 @@ impl Function {
         listing
     }
 
+    /// The machine code that runs columns as text, like [`Function::listing`]; empty if no machine code runs them.
+    #[must_use]
+    pub fn column_listing(&self) -> String {
+        if self.inner.body.code().is_none() {
+            return String::new();
+        }
+        let formula = self.formula();
+        let mut compiler = self.inner.shared.compiler();
+        let listing = Inspection::kernel_listing(&mut compiler, &formula.request(None), self.inner.shared.level);
+        self.inner.shared.put_back(compiler);
+        listing
+    }
+
     /// What the compiler noticed that is no error.
     #[must_use]
     pub fn warnings(&self) -> &[Diagnostic] {
