@@ -9,6 +9,7 @@
 use crate::columns::Prepared;
 use crate::error::{Error, RunError};
 use crate::inspect::Inspection;
+use crate::ir::blocks::Blocks;
 use crate::ir::eval::Stop;
 use crate::ir::{Func, Ref, TrapKind};
 use crate::isa::x64::abi::{Convention, HOST};
@@ -625,6 +626,18 @@ impl Function {
     /// The formula for single rows of words, where its own body is not that.
     pub(crate) fn scalar_for_columns(&self) -> Result<Option<Function>, RunError> {
         if matches!(self.inner.body, Body::Native(_)) { self.dynamic().map(Some) } else { Ok(None) }
+    }
+
+    /// The formula for the interpreter of blocks; none if its rows depend on one another, or if machine code for single
+    /// rows is better at it, as at loops.
+    pub(crate) fn blocks(&self) -> Option<Blocks> {
+        if let Body::Interpreted(func) = &self.inner.body {
+            return Blocks::new(func);
+        }
+        match self.formula().interpreted() {
+            Ok(Body::Interpreted(func)) if func.loops.is_empty() => Blocks::new(&func),
+            _ => None,
+        }
     }
 
     /// The place of what runs columns.
