@@ -115,11 +115,9 @@ impl Function {
 
     fn prepare(&self) -> Result<Prepared, RunError> {
         let scalar = self.scalar_for_columns()?;
-        // Here is where machine code over columns comes in: `Machinery::Kernel(emitted.seal(arena)?)`.
-        let machinery = match self.blocks() {
-            Some(blocks) => Machinery::Blocks(columns::BlockEngine::new(blocks)),
-            None => Machinery::Rows,
-        };
+        let kernel = self.kernel().map(Machinery::Kernel);
+        let blocks = || Some(Machinery::Blocks(columns::BlockEngine::new(self.blocks()?)));
+        let machinery = kernel.or_else(blocks).unwrap_or(Machinery::Rows);
         let types = self.params().iter().map(|param| param.ty).chain(self.outputs().iter().map(|output| output.ty));
         let columns = columns::Prepared { machinery, types: types.collect(), inputs: self.params().len() };
         Ok(Prepared { scalar, columns })

@@ -6,10 +6,11 @@
 
 #![forbid(unsafe_code)]
 
+mod for_columns;
+
 use crate::columns::Prepared;
 use crate::error::{Error, RunError};
 use crate::inspect::Inspection;
-use crate::ir::blocks::Blocks;
 use crate::ir::eval::Stop;
 use crate::ir::{Func, Ref, TrapKind};
 use crate::isa::x64::abi::{Convention, HOST};
@@ -621,28 +622,6 @@ impl Function {
 
     pub(crate) fn body(&self) -> &Body {
         &self.inner.body
-    }
-
-    /// The formula for single rows of words, where its own body is not that.
-    pub(crate) fn scalar_for_columns(&self) -> Result<Option<Function>, RunError> {
-        if matches!(self.inner.body, Body::Native(_)) { self.dynamic().map(Some) } else { Ok(None) }
-    }
-
-    /// The formula for the interpreter of blocks; none if its rows depend on one another, or if machine code for single
-    /// rows is better at it, as at loops.
-    pub(crate) fn blocks(&self) -> Option<Blocks> {
-        if let Body::Interpreted(func) = &self.inner.body {
-            return Blocks::new(func);
-        }
-        match self.formula().interpreted() {
-            Ok(Body::Interpreted(func)) if func.loops.is_empty() => Blocks::new(&func),
-            _ => None,
-        }
-    }
-
-    /// The place of what runs columns.
-    pub(crate) fn for_columns(&self) -> &OnceLock<Box<Prepared>> {
-        &self.inner.columns
     }
 
     /// The inputs, in the order in which a call takes them.
