@@ -6,6 +6,8 @@
 
 #![forbid(unsafe_code)]
 
+mod for_columns;
+
 use crate::columns::Prepared;
 use crate::error::{Error, RunError};
 use crate::inspect::Inspection;
@@ -17,7 +19,6 @@ use crate::pipeline::{Compiler, Definitions, Request, Target};
 use crate::run::cpu;
 use crate::run::host::HostFunction;
 use crate::run::invoke::{Body, Pending};
-use crate::run::kernel::Kernel;
 use crate::span::{Diagnostic, Place, Span};
 use crate::types::{Type, Value};
 use std::fmt;
@@ -115,6 +116,8 @@ pub struct Formula<'a> {
     source: &'a [u8],
     params: Option<Vec<(String, Option<Type>)>>,
     known: Vec<(String, Type)>,
+    /// The type of what nothing else gives a type, if a signature says so.
+    assumed: Option<Type>,
     error: Option<Error>,
 }
 
@@ -216,7 +219,7 @@ impl Engine {
     /// The same for text that may not be UTF-8, which is then an error like any other.
     #[must_use]
     pub fn formula_bytes<'a>(&'a self, text: &'a [u8]) -> Formula<'a> {
-        Formula { shared: &self.shared, source: text, params: None, known: Vec::new(), error: None }
+        Formula { shared: &self.shared, source: text, params: None, known: Vec::new(), assumed: None, error: None }
     }
 
     /// Compiles a formula. Its inputs are its free names, in order of first appearance.
@@ -329,6 +332,9 @@ impl<'a> Formula<'a> {
             for ((_, ty), &given) in params.iter_mut().zip(F::PARAMS) {
                 ty.get_or_insert(given);
             }
+        } else {
+            // Inputs without a list have the signature's types where those agree.
+            self.assumed = F::PARAMS.first().copied().filter(|first| F::PARAMS.iter().all(|p| p == first));
         }
         let wanted = Wanted::Typed { params: F::PARAMS, result: F::RESULT, fallible: F::FALLIBLE };
         Ok(TypedFunction::new(self.compile_for(&wanted)?))
@@ -343,18 +349,18 @@ impl<'a> Formula<'a> {
             return Err(error);
         }
         let mut compiler = self.shared.compiler();
-        let inspection = Inspection::of(&mut compiler, &self.request(None), self.shared.level);
+        let inspection = Inspection::of(&mut compiler, &self.request(), self.shared.level);
         self.shared.put_back(compiler);
         inspection
     }
 
-    fn request<'b>(&'b self, only_type: Option<Type>) -> Request<'b> {
+    fn request(&self) -> Request<'_> {
         let options = &self.shared.options;
         Request {
             source: self.source,
             params: self.params.as_deref(),
             known: &self.known,
-            default_type: only_type.or(options.default_type).unwrap_or(Type::F64),
+            default_type: self.assumed.or(options.default_type).unwrap_or(Type::F64),
             hosts: &self.shared.hosts,
             definitions: &self.shared.definitions,
             fast: options.fast,
@@ -393,14 +399,7 @@ impl<'a> Formula<'a> {
 
     /// Text to values, and whether they are what is wanted.
     fn front(&self, compiler: &mut Compiler, wanted: &Wanted) -> Result<Compiled, Error> {
-        // The inputs of a typed formula without a list have its parameter types where those agree.
-        let only_type = match wanted {
-            Wanted::Typed { params, .. } if self.params.is_none() => {
-                params.first().copied().filter(|first| params.iter().all(|p| p == first))
-            }
-            _ => None,
-        };
-        let warnings = compiler.check(&self.request(only_type))?;
+        let warnings = compiler.check(&self.request())?;
         let func = &compiler.builder.func;
         let params = compiler.inputs().map(|(name, ty)| Param { name: name.to_owned(), ty }).collect::<Vec<_>>();
         let fallible = func.is_fallible();
@@ -493,6 +492,7 @@ struct Inner {
     source: Box<[u8]>,
     declared: Option<Declared>,
     known: Box<[(String, Type)]>,
+    assumed: Option<Type>,
     shared: Arc<Shared>,
     /// What runs columns, once it was wanted.
     columns: OnceLock<Box<Prepared>>,
@@ -519,6 +519,7 @@ impl Function {
                 source: formula.source.into(),
                 declared: formula.params.clone().map(Into::into),
                 known: formula.known.clone().into(),
+                assumed: formula.assumed,
                 shared: formula.shared.clone(),
                 columns: OnceLock::new(),
             }),
@@ -614,38 +615,13 @@ impl Function {
             source: &self.inner.source,
             params: self.inner.declared.as_ref().map(|p| p.to_vec()),
             known: self.inner.known.to_vec(),
+            assumed: self.inner.assumed,
             error: None,
         }
     }
 
     pub(crate) fn body(&self) -> &Body {
         &self.inner.body
-    }
-
-    /// The formula for single rows of words, where its own body is not that.
-    pub(crate) fn scalar_for_columns(&self) -> Result<Option<Function>, RunError> {
-        if matches!(self.inner.body, Body::Native(_)) { self.dynamic().map(Some) } else { Ok(None) }
-    }
-
-    /// Machine code over columns; none where machine code is not wanted or refused, and for formulas that must be evaluated
-    /// row by row.
-    pub(crate) fn kernel(&self) -> Option<Kernel> {
-        self.inner.body.code()?;
-        let (shared, formula) = (&self.inner.shared, self.formula());
-        let mut compiler = shared.compiler();
-        let kernel = formula.front(&mut compiler, &Wanted::Dynamic).ok().and_then(|compiled| {
-            // The same source, so the same formula, unless it was typed from outside.
-            let same = compiled.params[..] == self.inner.params[..] && compiled.outputs[..] == self.inner.outputs[..];
-            let kernel = compiler.emit_kernel(shared.level, false).filter(|_| same)?;
-            compiler.emitted_kernel(kernel).seal(&shared.arena).ok()
-        });
-        shared.put_back(compiler);
-        kernel
-    }
-
-    /// The place of what runs columns.
-    pub(crate) fn for_columns(&self) -> &OnceLock<Box<Prepared>> {
-        &self.inner.columns
     }
 
     /// The inputs, in the order in which a call takes them.
@@ -703,7 +679,7 @@ impl Function {
         };
         let formula = self.formula();
         let mut compiler = self.inner.shared.compiler();
-        let listing = Inspection::listing(&mut compiler, &formula.request(None), self.inner.shared.level, convention);
+        let listing = Inspection::listing(&mut compiler, &formula.request(), self.inner.shared.level, convention);
         self.inner.shared.put_back(compiler);
         listing
     }
@@ -776,8 +752,14 @@ impl Batch {
     /// [`Error::Formula`] with everything that is wrong with it; the batch is as it was.
     pub fn add(&mut self, text: &str) -> Result<usize, Error> {
         let shared = self.shared.clone();
-        let formula =
-            Formula { shared: &shared, source: text.as_bytes(), params: None, known: Vec::new(), error: None };
+        let formula = Formula {
+            shared: &shared,
+            source: text.as_bytes(),
+            params: None,
+            known: Vec::new(),
+            assumed: None,
+            error: None,
+        };
         let mut compiler = shared.compiler();
         let added = self.add_with(&formula, &mut compiler);
         shared.put_back(compiler);
