@@ -46,6 +46,9 @@ impl Function {
         let inputs: Vec<Column<'_>> = inputs.iter().map(|column| column.as_column()).collect();
         let mut outputs: Vec<ColumnMut<'_>> = outputs.iter_mut().map(|column| column.as_column_mut()).collect();
         let rows = self.check_columns(&inputs, &outputs)?;
+        if self.is_staged() {
+            return self.stream().eval_all(&inputs, &mut outputs, rows);
+        }
         let mut args = vec![0; inputs.len()];
         let mut results = vec![0; outputs.len()];
         for row in 0..rows {
@@ -61,7 +64,7 @@ impl Function {
     }
 
     /// Do the columns suit the formula? How many rows are there?
-    fn check_columns(&self, inputs: &[Column<'_>], outputs: &[ColumnMut<'_>]) -> Result<usize, RunError> {
+    pub(crate) fn check_columns(&self, inputs: &[Column<'_>], outputs: &[ColumnMut<'_>]) -> Result<usize, RunError> {
         if inputs.len() != self.params().len() {
             return Err(RunError::ArgumentCount { expected: self.params().len(), given: inputs.len() });
         }

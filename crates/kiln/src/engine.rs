@@ -20,9 +20,16 @@ use crate::types::{Type, Value};
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
+mod hosts;
+mod stages;
+
+use stages::Staged;
+
 pub use crate::isa::x64::features::Level;
 pub use crate::run::typed::{Return, Scalar, Signature, TypedFunction};
 pub use crate::text::Limits;
+pub use hosts::Host;
+pub use stages::Stream;
 
 /// Which machinery runs a formula.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -70,13 +77,16 @@ pub struct Output {
     pub name: String,
     /// Its type.
     pub ty: Type,
+    /// Has it a value in every row? Otherwise it is one value for all of them, an aggregate.
+    pub per_row: bool,
 }
 
 impl Output {
     /// The results of the function that was checked last.
     pub(crate) fn all_of(compiler: &Compiler) -> Vec<Output> {
         let (func, mut names) = (&compiler.builder.func, compiler.outputs());
-        let output = |&r: &Ref| Output { name: names.next().unwrap_or_default().to_owned(), ty: func.ty(r) };
+        let name = |name: Option<&str>| name.unwrap_or_default().to_owned();
+        let output = |&r: &Ref| Output { name: name(names.next()), ty: func.ty(r), per_row: true };
         func.results.iter().map(output).collect()
     }
 }
@@ -274,6 +284,16 @@ struct Compiled {
     warnings: Vec<Diagnostic>,
 }
 
+impl Compiled {
+    fn of(func: &Func, params: Vec<Param>, outputs: Vec<Output>, warnings: Vec<Diagnostic>) -> Compiled {
+        let fallible = func.is_fallible();
+        let traps =
+            if fallible { func.effects.iter().map(|&r| (r, func.spans[r.index()])).collect() } else { Vec::new() };
+        let hosts = func.callees.iter().filter_map(|callee| callee.host().cloned()).collect();
+        Compiled { params, outputs, fallible, traps, hosts, warnings }
+    }
+}
+
 /// Which form of code is wanted.
 enum Wanted {
     Dynamic,
@@ -338,12 +358,12 @@ impl<'a> Formula<'a> {
             return Err(error);
         }
         let mut compiler = self.shared.compiler();
-        let inspection = Inspection::of(&mut compiler, &self.request(None), self.shared.level);
+        let inspection = Inspection::of(&mut compiler, &self.request(None, false), self.shared.level);
         self.shared.put_back(compiler);
         inspection
     }
 
-    fn request<'b>(&'b self, only_type: Option<Type>) -> Request<'b> {
+    fn request<'b>(&'b self, only_type: Option<Type>, columns: bool) -> Request<'b> {
         let options = &self.shared.options;
         Request {
             source: self.source,
@@ -354,6 +374,7 @@ impl<'a> Formula<'a> {
             definitions: &self.shared.definitions,
             fast: options.fast,
             checked: options.checked,
+            columns,
             limits: options.limits,
             level: self.shared.level,
         }
@@ -374,20 +395,23 @@ impl<'a> Formula<'a> {
             Wanted::Typed { fallible: false, .. } => Convention::Native(HOST),
             _ => Convention::Buffer,
         };
-        let compiled = self.front(compiler, wanted)?;
+        let compiled = self.front(compiler, wanted, matches!(wanted, Wanted::Dynamic))?;
+        if !compiler.front.row_parts().is_empty() {
+            return self.compile_stages(compiler, compiled);
+        }
         let body = self.back(compiler, convention)?;
-        Ok(Function::new(self, compiled, body))
+        Ok(Function::new(self, compiled, body, None))
     }
 
     /// The formula for the interpreter.
     fn interpreted(&self) -> Result<Body, Error> {
         let mut compiler = self.shared.compiler();
-        self.front(&mut compiler, &Wanted::Dynamic)?;
+        self.front(&mut compiler, &Wanted::Dynamic, false)?;
         Ok(Body::Interpreted(std::mem::take(&mut compiler.builder.func)))
     }
 
     /// Text to values, and whether they are what is wanted.
-    fn front(&self, compiler: &mut Compiler, wanted: &Wanted) -> Result<Compiled, Error> {
+    fn front(&self, compiler: &mut Compiler, wanted: &Wanted, columns: bool) -> Result<Compiled, Error> {
         // The inputs of a typed formula without a list have its parameter types where those agree.
         let only_type = match wanted {
             Wanted::Typed { params, .. } if self.params.is_none() => {
@@ -395,19 +419,15 @@ impl<'a> Formula<'a> {
             }
             _ => None,
         };
-        let warnings = compiler.check(&self.request(only_type))?;
+        let warnings = compiler.check(&self.request(only_type, columns))?;
         let func = &compiler.builder.func;
         let params = compiler.inputs().map(|(name, ty)| Param { name: name.to_owned(), ty }).collect::<Vec<_>>();
-        let fallible = func.is_fallible();
         let outputs = Output::all_of(compiler);
         if outputs.is_empty() {
             debug_assert!(false, "a formula without errors has a result");
             return Err(Error::Unsupported("the formula has no result".to_owned()));
         }
-        let traps =
-            if fallible { func.effects.iter().map(|&r| (r, func.spans[r.index()])).collect() } else { Vec::new() };
-        let hosts = func.callees.iter().filter_map(|callee| callee.host().cloned()).collect();
-        let compiled = Compiled { params, outputs, fallible, traps, hosts, warnings };
+        let compiled = Compiled::of(func, params, outputs, warnings);
         if let Wanted::Typed { params, result, fallible } = *wanted {
             self.compare(&compiled, params, result, fallible)?;
         }
@@ -489,6 +509,8 @@ struct Inner {
     declared: Option<Declared>,
     known: Box<[(String, Type)]>,
     shared: Arc<Shared>,
+    /// What runs instead of the body, if something stands for all rows.
+    staged: Option<Staged>,
 }
 
 /// Inputs as they were declared, where they were.
@@ -498,7 +520,7 @@ type Declared = Box<[(String, Option<Type>)]>;
 const INLINE_ARGS: usize = 16;
 
 impl Function {
-    fn new(formula: &Formula<'_>, compiled: Compiled, body: Body) -> Function {
+    fn new(formula: &Formula<'_>, compiled: Compiled, body: Body, staged: Option<Staged>) -> Function {
         let Compiled { params, outputs, fallible, traps, hosts, warnings } = compiled;
         Function {
             inner: Arc::new(Inner {
@@ -513,6 +535,7 @@ impl Function {
                 declared: formula.params.clone().map(Into::into),
                 known: formula.known.clone().into(),
                 shared: formula.shared.clone(),
+                staged,
             }),
         }
     }
@@ -552,6 +575,9 @@ impl Function {
 
     /// Evaluates on values to words; `out` has one for each result.
     fn call_words(&self, args: &[Value], out: &mut [u64]) -> Result<(), RunError> {
+        if self.inner.staged.is_some() {
+            return Err(RunError::ColumnsOnly);
+        }
         let params = &self.inner.params;
         if args.len() != params.len() {
             return Err(RunError::ArgumentCount { expected: params.len(), given: args.len() });
@@ -666,7 +692,8 @@ impl Function {
         };
         let formula = self.formula();
         let mut compiler = self.inner.shared.compiler();
-        let listing = Inspection::listing(&mut compiler, &formula.request(None), self.inner.shared.level, convention);
+        let listing =
+            Inspection::listing(&mut compiler, &formula.request(None, false), self.inner.shared.level, convention);
         self.inner.shared.put_back(compiler);
         listing
     }
@@ -735,7 +762,7 @@ impl Batch {
     }
 
     fn add_with(&mut self, formula: &Formula<'_>, compiler: &mut Compiler) -> Result<usize, Error> {
-        let compiled = formula.front(compiler, &Wanted::Dynamic)?;
+        let compiled = formula.front(compiler, &Wanted::Dynamic, false)?;
         let mut pending = None;
         if self.shared.options.engine != Some(EngineKind::Interpreter) && Compiler::can_run() {
             compiler.emit(&Target::new(self.shared.level, Convention::Buffer), formula.source)?;
@@ -746,7 +773,7 @@ impl Batch {
             Some(_) => Body::Interpreted(Func::default()),
             None => Body::Interpreted(std::mem::take(&mut compiler.builder.func)),
         };
-        self.functions.push((Function::new(formula, compiled, body), pending));
+        self.functions.push((Function::new(formula, compiled, body, None), pending));
         Ok(self.functions.len() - 1)
     }
 
@@ -784,46 +811,6 @@ impl Batch {
             Ok(function)
         };
         self.functions.into_iter().map(finish).collect()
-    }
-}
-
-/// A function of the host program that formulas can call.
-///
-/// It is taken to have effects (every call that is written happens, in order) unless [`Host::pure`] says otherwise.
-///
-/// ```
-/// use kiln::{Engine, Host, Value};
-/// let mut engine = Engine::new();
-/// engine.register(Host::new("triple", |x: f64| 3.0 * x).pure())?;
-/// engine.register(Host::new("lookup", |k: i64| if k == 7 { Ok(1.5) } else { Err(format!("no key {k}")) }))?;
-/// let f = engine.compile("triple(x) + lookup(7)")?;
-/// assert!(matches!(f.call(&[Value::F64(2.0)])?, Value::F64(7.5)));
-/// # Ok::<(), Box<dyn std::error::Error>>(())
-/// ```
-pub struct Host {
-    function: HostFunction,
-}
-
-impl Host {
-    /// `function` takes up to six scalars, and returns a scalar or, if it can fail, a `Result<scalar, String>`.
-    pub fn new<Args, F: crate::run::host::HostBody<Args>>(name: &str, function: F) -> Host {
-        let (params, result, fallible) = (F::PARAMS.to_vec(), F::RESULT, F::FALLIBLE);
-        let body = Box::new(move |args: &[Value]| function.apply(args));
-        Host { function: HostFunction::new(name.to_owned(), params, result, false, fallible, body) }
-    }
-
-    /// Declares that the result depends on the arguments alone and that nothing else happens: calls may be merged, moved
-    /// and left out.
-    #[must_use]
-    pub fn pure(self) -> Host {
-        Host { function: self.function.into_pure() }
-    }
-}
-
-impl fmt::Debug for Host {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let types: Vec<&str> = self.function.params().iter().map(|t| t.name()).collect();
-        write!(f, "Host({}({}) -> {})", self.function.name(), types.join(", "), self.function.result())
     }
 }
 

@@ -3,6 +3,7 @@
 //! A formula arrives as text, `sqrt(x^2 + y^2) * (1 - exp(-t/tau))`, and leaves as a native function.
 //! `pipeline` is the page to read first: it calls every stage in order.
 
+mod aggregate;
 pub mod asm;
 mod columns;
 pub mod engine;
@@ -37,7 +38,7 @@ mod text;
 
 pub use engine::{
     Batch, Engine, EngineKind, Formula, Function, Host, Level, Limits, Options, Output, Param, Return, Scalar,
-    Signature, TypedFunction,
+    Signature, Stream, TypedFunction,
 };
 pub use error::{Error, RunError};
 pub use format::format;

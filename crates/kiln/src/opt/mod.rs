@@ -14,6 +14,7 @@ mod branch;
 mod loops;
 mod plan;
 pub(crate) mod replay;
+pub(crate) mod stages;
 pub(crate) mod wanted;
 
 use crate::ir::build::{Builder, Fired};
@@ -213,7 +214,7 @@ impl Optimiser {
 fn want(study: &mut Study<'_>) {
     let (func, plan, loops) = (study.func, &mut *study.plan, &mut *study.loops);
     loops.find_acts(func, plan);
-    study.wanted.find(func, plan, |node| match node.op {
+    study.wanted.find(func, plan, &func.results, |_, node| match node.op {
         Op::Trap => !plan.drops(node),
         Op::Loop => loops.acts[node.a as usize],
         op => op == Op::CallPinned,
