@@ -6,8 +6,10 @@
 
 #![forbid(unsafe_code)]
 
+use crate::columns::Prepared;
 use crate::error::{Error, RunError};
 use crate::inspect::Inspection;
+use crate::ir::eval::Stop;
 use crate::ir::{Func, Ref, TrapKind};
 use crate::isa::x64::abi::{Convention, HOST};
 use crate::mem::{self, Arena, Mode};
@@ -15,20 +17,20 @@ use crate::pipeline::{Compiler, Definitions, Request, Target};
 use crate::run::cpu;
 use crate::run::host::HostFunction;
 use crate::run::invoke::{Body, Pending};
+use crate::run::kernel::Kernel;
 use crate::span::{Diagnostic, Place, Span};
 use crate::types::{Type, Value};
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
-mod hosts;
 mod stages;
 
-use stages::Staged;
+use stages::Role;
 
 pub use crate::isa::x64::features::Level;
+pub use crate::run::host::Host;
 pub use crate::run::typed::{Return, Scalar, Signature, TypedFunction};
 pub use crate::text::Limits;
-pub use hosts::Host;
 pub use stages::Stream;
 
 /// Which machinery runs a formula.
@@ -176,13 +178,14 @@ impl Engine {
     /// # Errors
     /// [`Error::Unsupported`] if the name is no name of the formula language.
     pub fn register(&mut self, host: Host) -> Result<(), Error> {
-        if !crate::text::is_name(host.function.name()) {
-            return Err(Error::Unsupported(format!("`{}` cannot be a function's name", host.function.name())));
+        if !crate::text::is_name(host.name()) {
+            return Err(Error::Unsupported(format!("`{}` cannot be a function's name", host.name())));
         }
         let shared = &self.shared;
         let mut hosts = shared.hosts.clone();
-        hosts.retain(|h| h.name() != host.function.name());
-        hosts.push(Arc::new(host.function));
+        let host = host.into_function();
+        hosts.retain(|h| h.name() != host.name());
+        hosts.push(Arc::new(host));
         self.shared = shared.with(hosts, shared.definitions.clone());
         Ok(())
     }
@@ -400,7 +403,7 @@ impl<'a> Formula<'a> {
             return self.compile_stages(compiler, compiled);
         }
         let body = self.back(compiler, convention)?;
-        Ok(Function::new(self, compiled, body, None))
+        Ok(Function::new(self, compiled, body, Role::Whole))
     }
 
     /// The formula for the interpreter.
@@ -509,8 +512,9 @@ struct Inner {
     declared: Option<Declared>,
     known: Box<[(String, Type)]>,
     shared: Arc<Shared>,
-    /// What runs instead of the body, if something stands for all rows.
-    staged: Option<Staged>,
+    /// What runs columns, once it was wanted.
+    columns: OnceLock<Box<Prepared>>,
+    role: Role,
 }
 
 /// Inputs as they were declared, where they were.
@@ -520,7 +524,7 @@ type Declared = Box<[(String, Option<Type>)]>;
 const INLINE_ARGS: usize = 16;
 
 impl Function {
-    fn new(formula: &Formula<'_>, compiled: Compiled, body: Body, staged: Option<Staged>) -> Function {
+    fn new(formula: &Formula<'_>, compiled: Compiled, body: Body, role: Role) -> Function {
         let Compiled { params, outputs, fallible, traps, hosts, warnings } = compiled;
         Function {
             inner: Arc::new(Inner {
@@ -535,7 +539,8 @@ impl Function {
                 declared: formula.params.clone().map(Into::into),
                 known: formula.known.clone().into(),
                 shared: formula.shared.clone(),
-                staged,
+                columns: OnceLock::new(),
+                role,
             }),
         }
     }
@@ -575,7 +580,7 @@ impl Function {
 
     /// Evaluates on values to words; `out` has one for each result.
     fn call_words(&self, args: &[Value], out: &mut [u64]) -> Result<(), RunError> {
-        if self.inner.staged.is_some() {
+        if self.is_staged() {
             return Err(RunError::ColumnsOnly);
         }
         let params = &self.inner.params;
@@ -606,15 +611,18 @@ impl Function {
 
     /// Evaluates on words; the body must not be native code, and `out` has one word for each result.
     pub(crate) fn run(&self, words: &[u64], out: &mut [u64]) -> Result<(), RunError> {
-        self.inner.body.call(words, out).map_err(|stop| {
-            let span = self.inner.traps.iter().find(|t| t.0 == stop.at).map_or(Span::default(), |t| t.1);
-            match stop.kind {
-                TrapKind::Overflow => RunError::Overflow { span },
-                TrapKind::DivisionByZero => RunError::DivisionByZero { span },
-                TrapKind::Host => RunError::Host { message: stop.message.unwrap_or_default(), span },
-                TrapKind::Steps => RunError::Steps { limit: self.inner.shared.options.limits.steps, span },
-            }
-        })
+        self.inner.body.call(words, out).map_err(|stop| self.stopped(stop))
+    }
+
+    /// What the caller is told of a call that stopped.
+    pub(crate) fn stopped(&self, stop: Stop) -> RunError {
+        let span = self.inner.traps.iter().find(|t| t.0 == stop.at).map_or(Span::default(), |t| t.1);
+        match stop.kind {
+            TrapKind::Overflow => RunError::Overflow { span },
+            TrapKind::DivisionByZero => RunError::DivisionByZero { span },
+            TrapKind::Host => RunError::Host { message: stop.message.unwrap_or_default(), span },
+            TrapKind::Steps => RunError::Steps { limit: self.inner.shared.options.limits.steps, span },
+        }
     }
 
     /// The same formula in the form that takes values.
@@ -635,6 +643,37 @@ impl Function {
 
     pub(crate) fn body(&self) -> &Body {
         &self.inner.body
+    }
+
+    /// The formula for single rows of words, where its own body is not that.
+    pub(crate) fn scalar_for_columns(&self) -> Result<Option<Function>, RunError> {
+        if matches!(self.inner.body, Body::Native(_)) { self.dynamic().map(Some) } else { Ok(None) }
+    }
+
+    /// Machine code over columns; none where machine code is not wanted or refused, and for formulas that must be evaluated
+    /// row by row.
+    pub(crate) fn kernel(&self) -> Option<Kernel> {
+        self.inner.body.code()?;
+        let (shared, formula) = (&self.inner.shared, self.formula());
+        let mut compiler = shared.compiler();
+        if let Role::Stage(number) = self.inner.role {
+            let kernel = formula.stage_kernel(&mut compiler, number);
+            shared.put_back(compiler);
+            return kernel;
+        }
+        let kernel = formula.front(&mut compiler, &Wanted::Dynamic, false).ok().and_then(|compiled| {
+            // The same source, so the same formula, unless it was typed from outside.
+            let same = compiled.params[..] == self.inner.params[..] && compiled.outputs[..] == self.inner.outputs[..];
+            let kernel = compiler.emit_kernel(shared.level, false).filter(|_| same)?;
+            compiler.emitted_kernel(kernel).seal(&shared.arena).ok()
+        });
+        shared.put_back(compiler);
+        kernel
+    }
+
+    /// The place of what runs columns.
+    pub(crate) fn for_columns(&self) -> &OnceLock<Box<Prepared>> {
+        &self.inner.columns
     }
 
     /// The inputs, in the order in which a call takes them.
@@ -665,6 +704,9 @@ impl Function {
     /// What runs it.
     #[must_use]
     pub fn engine(&self) -> EngineKind {
+        if let Some(last) = self.last_stage() {
+            return last.engine();
+        }
         if self.inner.body.code().is_some() { EngineKind::Jit } else { EngineKind::Interpreter }
     }
 
@@ -773,7 +815,7 @@ impl Batch {
             Some(_) => Body::Interpreted(Func::default()),
             None => Body::Interpreted(std::mem::take(&mut compiler.builder.func)),
         };
-        self.functions.push((Function::new(formula, compiled, body, None), pending));
+        self.functions.push((Function::new(formula, compiled, body, Role::Whole), pending));
         Ok(self.functions.len() - 1)
     }
 

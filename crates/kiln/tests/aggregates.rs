@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails where it unwraps")]
 
-use kiln::{AsColumn, Engine, EngineKind, Error, Host, Options, RunError, Type, Value};
+use kiln::{AsColumn, ColumnEngine, Engine, EngineKind, Error, Host, Options, RunError, Type, Value};
 
 fn engines() -> [Engine; 2] {
     [EngineKind::Jit, EngineKind::Interpreter].map(|kind| {
@@ -94,6 +94,9 @@ fn results_in_every_row() {
         let f = engine.formula("{ off: x - mean(x), share: x*y / sum(x*y), top: max(y) }").params("x, y").compile();
         let f = f.unwrap();
         assert_eq!(f.passes(), 2);
+        let kernels = engine.options().engine == Some(EngineKind::Jit) && cfg!(target_arch = "x86_64");
+        assert_eq!(f.column_engine() == ColumnEngine::Kernel, kernels);
+        assert_eq!(f.engine() == EngineKind::Jit, kernels);
         assert_eq!(f.outputs().iter().map(|o| o.per_row).collect::<Vec<_>>(), [true, true, false]);
         let mut out = [vec![0.0; x.len()], vec![0.0; x.len()], vec![0.0; x.len()]];
         let [off, share, top] = &mut out;

@@ -14,11 +14,22 @@ use crate::ir::rows::{Aggregate, Source};
 use crate::isa::x64::abi::Convention;
 use crate::pipeline::Compiler;
 use crate::run::invoke::Body;
+use crate::run::kernel::Kernel;
 use crate::run::view::{AsColumn, AsColumnMut, Column, ColumnMut};
 use crate::types::{Type, Value};
 
 /// Rows that are evaluated before they are taken into the aggregates.
 const BLOCK: usize = 4096;
+
+/// What a function is a part of.
+pub(super) enum Role {
+    /// Nothing: it is a formula of one row.
+    Whole,
+    /// It is a formula in stages: these run instead of a body.
+    Staged(Staged),
+    /// It is the stage of a formula with this number.
+    Stage(usize),
+}
 
 /// A formula in stages.
 pub(super) struct Staged {
@@ -49,7 +60,7 @@ impl Formula<'_> {
             output.per_row = per_row;
         }
         let mut stages = Vec::new();
-        for stage in cut.stages {
+        for (number, stage) in cut.stages.into_iter().enumerate() {
             compiler.builder.func = stage.func;
             let func = &compiler.builder.func;
             let name = |source: &Source| match *source {
@@ -61,29 +72,51 @@ impl Formula<'_> {
             let outputs = func.results.iter().map(output).collect();
             let own = Compiled::of(func, params, outputs, Vec::new());
             let body = self.back(compiler, Convention::Buffer)?;
-            let function = Function::new(self, own, body, None);
+            let function = Function::new(self, own, body, Role::Stage(number));
             stages.push(Stage { function, sources: stage.sources, feeds: stage.feeds });
         }
         let staged = Staged { stages, once: cut.once, aggregates };
-        Ok(Function::new(self, compiled, Body::Interpreted(Default::default()), Some(staged)))
+        Ok(Function::new(self, compiled, Body::Interpreted(Default::default()), Role::Staged(staged)))
+    }
+
+    /// The kernel of the stage with this number.
+    pub(super) fn stage_kernel(&self, compiler: &mut Compiler, number: usize) -> Option<Kernel> {
+        let request = self.request(None, true);
+        compiler.check(&request).ok()?;
+        let stage = compiler.cut(&request).ok()??.stages.into_iter().nth(number)?;
+        compiler.builder.func = stage.func;
+        let kernel = compiler.emit_kernel(self.shared.level, false)?;
+        compiler.emitted_kernel(kernel).seal(&self.shared.arena).ok()
     }
 }
 
 impl Function {
+    fn staged(&self) -> Option<&Staged> {
+        match &self.inner.role {
+            Role::Staged(staged) => Some(staged),
+            _ => None,
+        }
+    }
+
+    /// What gives the results, if it is in stages.
+    pub(crate) fn last_stage(&self) -> Option<&Function> {
+        self.staged().and_then(|staged| staged.stages.last()).map(|stage| &stage.function)
+    }
+
     pub(crate) fn is_staged(&self) -> bool {
-        self.inner.staged.is_some()
+        self.staged().is_some()
     }
 
     /// Is every result one value for all rows, as of `sum(x*y) / sum(y)`?
     #[must_use]
     pub fn is_aggregate(&self) -> bool {
-        self.inner.staged.as_ref().is_some_and(|staged| staged.once)
+        self.staged().is_some_and(|staged| staged.once)
     }
 
     /// How often the rows are read, the results included: once by `x + 1` and by `sum(x)`, twice by `x - mean(x)`.
     #[must_use]
     pub fn passes(&self) -> usize {
-        self.inner.staged.as_ref().map_or(1, |staged| staged.stages.len() - usize::from(staged.once))
+        self.staged().map_or(1, |staged| staged.stages.len() - usize::from(staged.once))
     }
 
     /// The results of a formula that has one value for all rows, in the order of [`Function::outputs`]; `None` where
@@ -127,7 +160,7 @@ impl Function {
     /// ```
     #[must_use]
     pub fn stream(&self) -> Stream {
-        let count = self.inner.staged.as_ref().map_or(0, |staged| staged.aggregates.len());
+        let count = self.staged().map_or(0, |staged| staged.aggregates.len());
         let mut stream = Stream {
             function: self.clone(),
             pass: 0,
@@ -227,7 +260,7 @@ impl Staged {
 
 impl Stream {
     fn staged(&self) -> Option<&Staged> {
-        self.function.inner.staged.as_ref()
+        self.function.staged()
     }
 
     /// How often all rows are still to be given to [`Stream::accumulate`] before there are results.
@@ -252,7 +285,7 @@ impl Stream {
     fn begin_pass(&mut self) {
         self.rows = 0;
         self.buffers.clear();
-        let Some(staged) = &self.function.inner.staged else { return };
+        let Some(staged) = self.function.staged() else { return };
         let Some(stage) = staged.feeding(self.pass) else { return };
         self.buffers.extend(stage.function.outputs().iter().map(|output| Buffer::new(output.ty)));
         for &(number, _) in &stage.feeds {
@@ -273,7 +306,7 @@ impl Stream {
     }
 
     fn take(&mut self, inputs: &[Column<'_>], rows: usize) -> Result<(), RunError> {
-        let Some(staged) = &self.function.inner.staged else { return Ok(()) };
+        let Some(staged) = self.function.staged() else { return Ok(()) };
         let Some(stage) = staged.feeding(self.pass) else { return Ok(()) };
         let columns = columns(stage, inputs, &self.values);
         let mut start = 0;
@@ -307,7 +340,7 @@ impl Stream {
         if before != self.rows {
             return Err(RunError::Reread { before, now: self.rows });
         }
-        let Some(staged) = &self.function.inner.staged else { return Ok(()) };
+        let Some(staged) = self.function.staged() else { return Ok(()) };
         let Some(stage) = staged.feeding(self.pass) else { return Ok(()) };
         for &(number, _) in &stage.feeds {
             let number = number as usize;
@@ -332,12 +365,13 @@ impl Stream {
     /// All at once, for columns that were checked.
     pub(crate) fn eval_all(
         &mut self,
-        inputs: &[Column<'_>],
-        outputs: &mut [ColumnMut<'_>],
+        inputs: &[&dyn AsColumn],
+        outputs: &mut [&mut dyn AsColumnMut],
         rows: usize,
     ) -> Result<(), RunError> {
-        self.all_passes(inputs, rows)?;
-        self.last(inputs, outputs)
+        let inputs: Vec<Column<'_>> = inputs.iter().map(|column| column.as_column()).collect();
+        self.all_passes(&inputs, rows)?;
+        self.last(&inputs, outputs)
     }
 
     /// Evaluates the next rows of the last pass: an output for each result, in the order of [`Function::outputs`]. What
@@ -346,25 +380,22 @@ impl Stream {
     /// # Errors
     /// [`RunError::ReadOnce`] if [`Stream::remaining`] is not 0, and the errors of [`Function::eval_columns`].
     pub fn eval(&mut self, inputs: &[&dyn AsColumn], outputs: &mut [&mut dyn AsColumnMut]) -> Result<(), RunError> {
-        let inputs: Vec<Column<'_>> = inputs.iter().map(|column| column.as_column()).collect();
-        let mut outputs: Vec<ColumnMut<'_>> = outputs.iter_mut().map(|column| column.as_column_mut()).collect();
-        let rows = self.function.check_columns(&inputs, &outputs)?;
         self.ready()?;
-        let done = self.last(&inputs, &mut outputs);
+        let columns: Vec<Column<'_>> = inputs.iter().map(|column| column.as_column()).collect();
+        let rows = self.function.check_columns(inputs, outputs)?;
+        let done = self.last(&columns, outputs);
         done.map_err(|error| error.behind(self.rows as usize))?;
         self.rows += rows as u64;
         Ok(())
     }
 
-    fn last(&mut self, inputs: &[Column<'_>], outputs: &mut [ColumnMut<'_>]) -> Result<(), RunError> {
-        let mut outputs: Vec<&mut dyn AsColumnMut> =
-            outputs.iter_mut().map(|column| column as &mut dyn AsColumnMut).collect();
+    fn last(&mut self, inputs: &[Column<'_>], outputs: &mut [&mut dyn AsColumnMut]) -> Result<(), RunError> {
         let (function, columns) = match self.staged().and_then(|staged| staged.stages.last()) {
             Some(stage) => (&stage.function, columns(stage, inputs, &self.values)),
             None => (&self.function, inputs.to_vec()),
         };
         let columns: Vec<&dyn AsColumn> = columns.iter().map(|column| column as &dyn AsColumn).collect();
-        function.eval_columns_all(&columns, &mut outputs)
+        function.eval_columns_all(&columns, outputs)
     }
 
     fn ready(&self) -> Result<(), RunError> {
