@@ -28,6 +28,7 @@ use crate::mach::check;
 use crate::mach::walk::{Chaos, Walk};
 use crate::ops::Op;
 use crate::opt::Optimiser;
+use crate::opt::stages::{Stages, Uncut};
 use crate::run::host::HostFunction;
 use crate::run::invoke::Emitted;
 use crate::run::kernel::EmittedKernel;
@@ -52,6 +53,8 @@ pub(crate) struct Request<'a> {
     pub(crate) definitions: &'a Definitions,
     pub(crate) fast: bool,
     pub(crate) checked: bool,
+    /// It is about rows of columns: aggregates over them may stand in it.
+    pub(crate) columns: bool,
     pub(crate) limits: Limits,
     pub(crate) level: Level,
 }
@@ -207,7 +210,9 @@ impl Compiler {
             let message = format!("the formula has more than {} operations", request.limits.nodes);
             return Err(limit_error(source, "limit/nodes", message));
         }
-        self.improve(request);
+        if self.front.row_parts().is_empty() {
+            self.improve(request);
+        }
         Ok(diagnostics)
     }
 
@@ -247,6 +252,45 @@ impl Compiler {
     /// Values to better values, if there are branches or loops. Are there?
     pub(crate) fn improve(&mut self, request: &Request<'_>) -> bool {
         self.optimiser.run(&mut self.builder, request.limits.steps)
+    }
+
+    /// The function that was checked last as stages, if it has parts that stand for all rows; each is improved.
+    pub(crate) fn cut(&mut self, request: &Request<'_>) -> Result<Option<Stages>, Error> {
+        let parts = self.front.row_parts();
+        if parts.is_empty() {
+            return Ok(None);
+        }
+        let cut = self.optimiser.cut(&self.builder, parts);
+        let mut stages = cut.map_err(|uncut| {
+            let source = String::from_utf8_lossy(request.source);
+            match uncut {
+                Uncut::Passes(most) => {
+                    let message = format!("the formula would have to read its rows more than {most} times");
+                    limit_error(&source, "limit/passes", message)
+                }
+                Uncut::Nodes => {
+                    let message = format!("the formula has more than {} operations", request.limits.nodes);
+                    limit_error(&source, "limit/nodes", message)
+                }
+                Uncut::Steps(span) => {
+                    let message = "this loop depends on an aggregate, and an aggregate before that on a later loop";
+                    let diagnostic = Diagnostic::error("unsupported/steps", span, message);
+                    let diagnostics = vec![diagnostic.help("write that loop before this one")];
+                    Error::Formula { source: source.into_owned(), diagnostics }
+                }
+                Uncut::Again(span) => {
+                    let message = "what this call gives is needed in several passes over the rows, and it is not pure";
+                    let diagnostics = vec![Diagnostic::error("unsupported/call", span, message)];
+                    Error::Formula { source: source.into_owned(), diagnostics }
+                }
+            }
+        })?;
+        for stage in &mut stages.stages {
+            std::mem::swap(&mut self.builder.func, &mut stage.func);
+            self.optimiser.run(&mut self.builder, request.limits.steps);
+            std::mem::swap(&mut self.builder.func, &mut stage.func);
+        }
+        Ok(Some(stages))
     }
 
     /// The inputs of the function that was checked last: name and type.

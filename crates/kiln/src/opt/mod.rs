@@ -15,6 +15,7 @@ pub(crate) mod lanes;
 mod loops;
 mod plan;
 pub(crate) mod replay;
+pub(crate) mod stages;
 pub(crate) mod wanted;
 
 use crate::ir::build::{BuildOptions, Builder, Fired};
@@ -236,7 +237,7 @@ fn start(src: &Func, b: &mut Builder, options: BuildOptions, times: usize, input
 fn want(study: &mut Study<'_>) {
     let (func, plan, loops) = (study.func, &mut *study.plan, &mut *study.loops);
     loops.find_acts(func, plan);
-    study.wanted.find(func, plan, |node| match node.op {
+    study.wanted.find(func, plan, &func.results, |_, node| match node.op {
         Op::Trap => !plan.drops(node),
         Op::Loop => loops.acts[node.a as usize],
         op => op == Op::CallPinned,
