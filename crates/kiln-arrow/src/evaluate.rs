@@ -70,13 +70,17 @@ impl Program {
         Ok(Evaluated { kept, columns: slots.arrays.split_off(self.types.len()) })
     }
 
-    /// Puts columns of the batch and new columns in their order.
+    /// Puts columns of a batch and new columns in their order. The batch has the rows and the number of columns of the one
+    /// that was evaluated; its columns may have other names and types, and what comes out then has them too.
     ///
     /// # Errors
-    /// Columns that are not those of this program and this batch.
+    /// A batch of another size.
     pub fn assemble(&self, batch: &RecordBatch, evaluated: Evaluated) -> Result<RecordBatch, RunError> {
         let rows = evaluated.kept.as_ref().map_or(batch.num_rows(), BooleanArray::true_count);
         let predicate = evaluated.kept.as_ref().map(predicate);
+        if batch.num_columns() != self.types.len() {
+            return Err(RunError::Arrow(format!("{} columns instead of {}", batch.num_columns(), self.types.len())));
+        }
         let mut columns = Vec::with_capacity(self.layout().len());
         for target in self.layout() {
             columns.push(match (*target, &predicate) {
@@ -86,7 +90,9 @@ impl Program {
             });
         }
         let options = RecordBatchOptions::new().with_row_count(Some(rows));
-        Ok(RecordBatch::try_new_with_options(self.schema().clone(), columns, &options)?)
+        let same = Arc::ptr_eq(batch.schema_ref(), &self.input) || batch.schema_ref().fields() == self.input.fields();
+        let schema = if same { self.schema().clone() } else { self.output_of(batch.schema_ref()) };
+        Ok(RecordBatch::try_new_with_options(schema, columns, &options)?)
     }
 
     /// Is it a batch of the schema?

@@ -326,6 +326,16 @@ impl Program {
         &self.output
     }
 
+    /// The schema of what comes out where other columns pass through.
+    pub(crate) fn output_of(&self, passed: &Schema) -> SchemaRef {
+        let field = |(target, field): (&Target, &Arc<Field>)| match *target {
+            Target::Column(column) => passed.fields()[column].clone(),
+            Target::New(_) => field.clone(),
+        };
+        let fields = self.layout.iter().zip(self.output.fields()).map(field);
+        Arc::new(Schema::new_with_metadata(fields.collect::<Vec<_>>(), self.output.metadata().clone()))
+    }
+
     /// The schema of the batches that go in.
     #[must_use]
     pub fn input_schema(&self) -> &SchemaRef {

@@ -399,11 +399,12 @@ fn the_same_as_row_by_row() {
     for round in 0..60 {
         let rows = (next() % 200) as usize;
         let floats = |next: &mut dyn FnMut() -> u64| -> Vec<Option<f64>> {
-            (0..rows).map(|_| (next() % 5 > 0).then(|| (next() % 2001) as f64 / 10.0 - 100.0)).collect()
+            (0..rows).map(|_| (!next().is_multiple_of(5)).then(|| (next() % 2001) as f64 / 10.0 - 100.0)).collect()
         };
         let (x, y) = (floats(&mut next), floats(&mut next));
-        let n: Vec<Option<i64>> = (0..rows).map(|_| (next() % 7 > 0).then(|| (next() % 100) as i64 - 50)).collect();
-        let b: Vec<Option<bool>> = (0..rows).map(|_| (next() % 3 > 0).then(|| next() % 2 == 0)).collect();
+        let n: Vec<Option<i64>> =
+            (0..rows).map(|_| (!next().is_multiple_of(7)).then(|| (next() % 100) as i64 - 50)).collect();
+        let b: Vec<Option<bool>> = (0..rows).map(|_| (!next().is_multiple_of(3)).then(|| next() % 2 == 0)).collect();
         let from = (next() % (rows as u64 + 1)) as usize;
         let whole = batch(vec![
             ("x", arc(Float64Array::from(x.clone()))),
