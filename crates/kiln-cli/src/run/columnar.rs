@@ -11,7 +11,7 @@ use super::piece::{Input, Piece, Places};
 use super::progress::Extent;
 use crate::eval::clean_message;
 use crate::report::Failure;
-use arrow_array::{RecordBatch, RecordBatchReader as _};
+use arrow_array::RecordBatch;
 use arrow_ipc::reader::{FileReader, StreamReader};
 use arrow_schema::{ArrowError, SchemaRef};
 use parquet::arrow::ProjectionMask;
@@ -111,7 +111,8 @@ impl Columnar {
     }
 
     fn start_unguarded(self, columns: &[usize]) -> Result<Batches, Failure> {
-        let Columnar { name, form, .. } = self;
+        let Columnar { name, form, schema, .. } = self;
+        let schema: SchemaRef = schema.project(columns).map_err(|error| fail(&name, &error))?.into();
         let (reader, projection) = match form {
             Form::Parquet(builder) => {
                 let rows = batch_rows(&builder);
@@ -126,7 +127,7 @@ impl Columnar {
             // Its schema was read of the stream, so the choice comes too late for the reader.
             Form::Stream(reader) => (Reader::Stream(reader), Some(columns.to_vec())),
         };
-        Ok(Batches { name, reader, projection, rest: None, row: 0, batches: 0 })
+        Ok(Batches { name, reader, schema, projection, rest: None, row: 0, batches: 0 })
     }
 }
 
@@ -141,6 +142,7 @@ fn batch_rows(builder: &ParquetRecordBatchReaderBuilder<File>) -> usize {
 pub(crate) struct Batches {
     name: String,
     reader: Reader,
+    schema: SchemaRef,
     /// The columns that are wanted of each batch; all if there are none.
     projection: Option<Vec<usize>>,
     /// What is left of a large batch.
@@ -156,17 +158,9 @@ enum Reader {
 }
 
 impl Batches {
-    /// The columns that are read.
-    pub(crate) fn schema(&self) -> Result<SchemaRef, Failure> {
-        let schema = match &self.reader {
-            Reader::Parquet(reader) => reader.schema(),
-            Reader::File(reader) => reader.schema(),
-            Reader::Stream(reader) => reader.schema(),
-        };
-        match &self.projection {
-            Some(columns) => Ok(schema.project(columns).map_err(|error| fail(&self.name, &error))?.into()),
-            None => Ok(schema),
-        }
+    /// The columns that are read, with what the file says about them and about itself.
+    pub(crate) fn schema(&self) -> &SchemaRef {
+        &self.schema
     }
 
     /// The next batch as it stands in the file.

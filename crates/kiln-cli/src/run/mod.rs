@@ -199,7 +199,7 @@ fn columnar(job: &Job, format: Format, printer: &Printer, out: &mut dyn io::Writ
     known.reads.retain(|name, _| wanted.iter().any(|&column| header.names[column] == *name));
     let (name, total) = (file.name().to_owned(), file.total());
     let mut input = file.start(&wanted)?;
-    let plan = job.compile(&input.schema()?, &known)?;
+    let plan = job.compile(input.schema(), &known)?;
     let shape = Shape {
         path: args.output.as_deref(),
         format: job.output,
