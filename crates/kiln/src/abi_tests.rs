@@ -237,9 +237,9 @@ fn returned(ty: Type, machine: &Machine) -> Value {
 fn chaos(seed: u64) -> Chaos {
     match seed % 4 {
         0 => Chaos::default(),
-        1 => Chaos { registers: [u32::MAX; 2], seed: seed * 2 + 1 },
-        2 => Chaos { registers: [0xf00f, 0xfff0], seed: seed * 2 },
-        _ => Chaos { registers: [0b1_0010_1111, 0x1ff], seed: 0 },
+        1 => Chaos { registers: [u32::MAX; 3], seed: seed * 2 + 1 },
+        2 => Chaos { registers: [0xf00f, 0xfff0, 0], seed: seed * 2 },
+        _ => Chaos { registers: [0b1_0010_1111, 0x1ff, 0], seed: 0 },
     }
 }
 
@@ -646,7 +646,7 @@ fn call_for_two_seconds() {
         let mut random = Random(seed * 2 + 1);
         soup(&mut compiler.builder, &mut random, 60, true, false);
         let level = levels().nth(seed as usize % levels().count()).unwrap_or(Level::V1);
-        let chaos = Chaos { registers: [0b1_0010_1111, 0b11_1111], seed: 0 };
+        let chaos = Chaos { registers: [0b1_0010_1111, 0b11_1111, 0], seed: 0 };
         let target = Target { isa: X64::new(level), convention: Convention::Buffer, chaos, mark: false };
         compiler.generate(&target).expect("within the limits");
         let code = rig.arena.seal(compiler.buffer.bytes()).expect("executable memory");

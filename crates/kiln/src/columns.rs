@@ -7,7 +7,26 @@
 
 use crate::engine::Function;
 use crate::error::RunError;
-use crate::run::view::{AsColumn, AsColumnMut, Column, ColumnMut};
+use crate::run::columns::{self, Machinery, with_array};
+use crate::run::layout::Place;
+use crate::run::view::{AsColumn, AsColumnMut};
+
+/// What runs a formula over columns.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ColumnEngine {
+    /// Machine code over several rows at a time.
+    Kernel,
+    /// What runs single calls, row by row.
+    Rows,
+}
+
+/// What is made of a formula for columns.
+pub(crate) struct Prepared {
+    columns: columns::Prepared,
+    /// The formula for single rows, if its own code is entered by native values.
+    scalar: Option<Function>,
+}
 
 impl Function {
     /// Evaluates the formula in every row: row `i` of the output is its result on row `i` of the inputs, which come in
@@ -43,51 +62,102 @@ impl Function {
         inputs: &[&dyn AsColumn],
         outputs: &mut [&mut dyn AsColumnMut],
     ) -> Result<(), RunError> {
-        let inputs: Vec<Column<'_>> = inputs.iter().map(|column| column.as_column()).collect();
-        let mut outputs: Vec<ColumnMut<'_>> = outputs.iter_mut().map(|column| column.as_column_mut()).collect();
-        let rows = self.check_columns(&inputs, &outputs)?;
-        let mut args = vec![0; inputs.len()];
-        let mut results = vec![0; outputs.len()];
-        for row in 0..rows {
-            for (word, column) in args.iter_mut().zip(&inputs) {
-                *word = column.get(row).to_bits();
-            }
-            self.run_words(&args, &mut results).map_err(|error| error.in_row(row))?;
-            for (word, column) in results.iter().zip(&mut outputs) {
-                column.set(row, crate::types::Value::from_bits(column.ty(), *word));
-            }
-        }
-        Ok(())
+        let count = inputs.len() + outputs.len();
+        with_array(count, Place::NONE, |places| {
+            let rows = self.places(inputs, outputs, places)?;
+            let prepared = self.prepared()?;
+            self.run_columns(prepared, places, rows, 0)
+        })
     }
 
-    /// Do the columns suit the formula? How many rows are there?
-    fn check_columns(&self, inputs: &[Column<'_>], outputs: &[ColumnMut<'_>]) -> Result<usize, RunError> {
+    /// Evaluates rows of columns that suit; their first is row `before` for errors.
+    fn run_columns(
+        &self,
+        prepared: &Prepared,
+        places: &mut [Place<'_>],
+        rows: usize,
+        before: usize,
+    ) -> Result<(), RunError> {
+        let scalar = prepared.scalar.as_ref().unwrap_or(self);
+        let done = columns::evaluate(&prepared.columns, scalar.body(), places, rows);
+        done.map_err(|failure| scalar.stopped(failure.stop).in_row(before + failure.row))
+    }
+
+    /// What runs columns.
+    #[must_use]
+    pub fn column_engine(&self) -> ColumnEngine {
+        match self.prepared().map(|prepared| &prepared.columns.machinery) {
+            Ok(Machinery::Kernel(_)) => ColumnEngine::Kernel,
+            Ok(Machinery::Rows) | Err(_) => ColumnEngine::Rows,
+        }
+    }
+
+    /// What is made of the formula for columns, when it is first wanted.
+    fn prepared(&self) -> Result<&Prepared, RunError> {
+        let cell = self.for_columns();
+        if let Some(prepared) = cell.get() {
+            return Ok(prepared);
+        }
+        let prepared = self.prepare()?;
+        Ok(cell.get_or_init(|| Box::new(prepared)))
+    }
+
+    /// Runs columns by this kernel from now on; none must have run before.
+    #[cfg(test)]
+    pub(crate) fn set_kernel(&self, kernel: crate::run::kernel::Kernel) {
+        let mut prepared = self.prepare().expect("the formula compiled before");
+        prepared.columns.machinery = Machinery::Kernel(kernel);
+        assert!(self.for_columns().set(Box::new(prepared)).is_ok(), "columns have run");
+    }
+
+    fn prepare(&self) -> Result<Prepared, RunError> {
+        let scalar = self.scalar_for_columns()?;
+        let machinery = self.kernel().map_or(Machinery::Rows, Machinery::Kernel);
+        let types = self.params().iter().map(|param| param.ty).chain(self.outputs().iter().map(|output| output.ty));
+        let columns = columns::Prepared { machinery, types: types.collect(), inputs: self.params().len() };
+        Ok(Prepared { scalar, columns })
+    }
+
+    /// Fills in where the columns lie, inputs first; gives the number of rows. The columns suit the formula.
+    fn places<'a>(
+        &self,
+        inputs: &'a [&dyn AsColumn],
+        outputs: &'a mut [&mut dyn AsColumnMut],
+        places: &mut [Place<'a>],
+    ) -> Result<usize, RunError> {
         if inputs.len() != self.params().len() {
             return Err(RunError::ArgumentCount { expected: self.params().len(), given: inputs.len() });
         }
         if outputs.len() != self.outputs().len() {
             return Err(RunError::OutputCount { expected: self.outputs().len(), given: outputs.len() });
         }
+        let (for_inputs, for_outputs) = places.split_at_mut(inputs.len());
+        for (place, column) in for_inputs.iter_mut().zip(inputs) {
+            *place = Place::of_input(column.as_column());
+        }
+        for (place, column) in for_outputs.iter_mut().zip(outputs) {
+            *place = Place::of_output(column.as_column_mut());
+        }
         // There is a result, so there is an output.
-        let rows = outputs.first().map_or(0, ColumnMut::rows);
-        for (param, column) in self.params().iter().zip(inputs) {
+        let expected = for_outputs.first().map_or(0, Place::rows);
+        for (param, column) in self.params().iter().zip(for_inputs) {
             let name = || param.name.clone();
             if column.ty() != param.ty {
                 return Err(RunError::ArgumentType { name: name(), expected: param.ty, given: column.ty() });
             }
-            if let Some(given) = column.rows().filter(|&given| given != rows) {
-                return Err(RunError::Rows { name: name(), expected: rows, given });
+            if column.rows() != expected && !column.is_endless() {
+                return Err(RunError::Rows { name: name(), expected, given: column.rows() });
             }
         }
-        for (output, column) in self.outputs().iter().zip(outputs) {
+        for (output, column) in self.outputs().iter().zip(for_outputs) {
             let name = || output.name.clone();
             if column.ty() != output.ty {
                 return Err(RunError::OutputType { name: name(), expected: output.ty, given: column.ty() });
             }
-            if column.rows() != rows {
-                return Err(RunError::Rows { name: name(), expected: rows, given: column.rows() });
+            if column.rows() != expected {
+                return Err(RunError::Rows { name: name(), expected, given: column.rows() });
             }
         }
-        Ok(rows)
+        Ok(expected)
     }
 }

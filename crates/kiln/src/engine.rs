@@ -6,8 +6,10 @@
 
 #![forbid(unsafe_code)]
 
+use crate::columns::Prepared;
 use crate::error::{Error, RunError};
 use crate::inspect::Inspection;
+use crate::ir::eval::Stop;
 use crate::ir::{Func, Ref, TrapKind};
 use crate::isa::x64::abi::{Convention, HOST};
 use crate::mem::{self, Arena, Mode};
@@ -15,12 +17,14 @@ use crate::pipeline::{Compiler, Definitions, Request, Target};
 use crate::run::cpu;
 use crate::run::host::HostFunction;
 use crate::run::invoke::{Body, Pending};
+use crate::run::kernel::Kernel;
 use crate::span::{Diagnostic, Place, Span};
 use crate::types::{Type, Value};
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 pub use crate::isa::x64::features::Level;
+pub use crate::run::host::Host;
 pub use crate::run::typed::{Return, Scalar, Signature, TypedFunction};
 pub use crate::text::Limits;
 
@@ -166,13 +170,14 @@ impl Engine {
     /// # Errors
     /// [`Error::Unsupported`] if the name is no name of the formula language.
     pub fn register(&mut self, host: Host) -> Result<(), Error> {
-        if !crate::text::is_name(host.function.name()) {
-            return Err(Error::Unsupported(format!("`{}` cannot be a function's name", host.function.name())));
+        if !crate::text::is_name(host.name()) {
+            return Err(Error::Unsupported(format!("`{}` cannot be a function's name", host.name())));
         }
         let shared = &self.shared;
         let mut hosts = shared.hosts.clone();
-        hosts.retain(|h| h.name() != host.function.name());
-        hosts.push(Arc::new(host.function));
+        let host = host.into_function();
+        hosts.retain(|h| h.name() != host.name());
+        hosts.push(Arc::new(host));
         self.shared = shared.with(hosts, shared.definitions.clone());
         Ok(())
     }
@@ -489,6 +494,8 @@ struct Inner {
     declared: Option<Declared>,
     known: Box<[(String, Type)]>,
     shared: Arc<Shared>,
+    /// What runs columns, once it was wanted.
+    columns: OnceLock<Box<Prepared>>,
 }
 
 /// Inputs as they were declared, where they were.
@@ -513,6 +520,7 @@ impl Function {
                 declared: formula.params.clone().map(Into::into),
                 known: formula.known.clone().into(),
                 shared: formula.shared.clone(),
+                columns: OnceLock::new(),
             }),
         }
     }
@@ -580,15 +588,18 @@ impl Function {
 
     /// Evaluates on words; the body must not be native code, and `out` has one word for each result.
     pub(crate) fn run(&self, words: &[u64], out: &mut [u64]) -> Result<(), RunError> {
-        self.inner.body.call(words, out).map_err(|stop| {
-            let span = self.inner.traps.iter().find(|t| t.0 == stop.at).map_or(Span::default(), |t| t.1);
-            match stop.kind {
-                TrapKind::Overflow => RunError::Overflow { span },
-                TrapKind::DivisionByZero => RunError::DivisionByZero { span },
-                TrapKind::Host => RunError::Host { message: stop.message.unwrap_or_default(), span },
-                TrapKind::Steps => RunError::Steps { limit: self.inner.shared.options.limits.steps, span },
-            }
-        })
+        self.inner.body.call(words, out).map_err(|stop| self.stopped(stop))
+    }
+
+    /// What the caller is told of a call that stopped.
+    pub(crate) fn stopped(&self, stop: Stop) -> RunError {
+        let span = self.inner.traps.iter().find(|t| t.0 == stop.at).map_or(Span::default(), |t| t.1);
+        match stop.kind {
+            TrapKind::Overflow => RunError::Overflow { span },
+            TrapKind::DivisionByZero => RunError::DivisionByZero { span },
+            TrapKind::Host => RunError::Host { message: stop.message.unwrap_or_default(), span },
+            TrapKind::Steps => RunError::Steps { limit: self.inner.shared.options.limits.steps, span },
+        }
     }
 
     /// The same formula in the form that takes values.
@@ -609,6 +620,32 @@ impl Function {
 
     pub(crate) fn body(&self) -> &Body {
         &self.inner.body
+    }
+
+    /// The formula for single rows of words, where its own body is not that.
+    pub(crate) fn scalar_for_columns(&self) -> Result<Option<Function>, RunError> {
+        if matches!(self.inner.body, Body::Native(_)) { self.dynamic().map(Some) } else { Ok(None) }
+    }
+
+    /// Machine code over columns; none where machine code is not wanted or refused, and for formulas that must be evaluated
+    /// row by row.
+    pub(crate) fn kernel(&self) -> Option<Kernel> {
+        self.inner.body.code()?;
+        let (shared, formula) = (&self.inner.shared, self.formula());
+        let mut compiler = shared.compiler();
+        let kernel = formula.front(&mut compiler, &Wanted::Dynamic).ok().and_then(|compiled| {
+            // The same source, so the same formula, unless it was typed from outside.
+            let same = compiled.params[..] == self.inner.params[..] && compiled.outputs[..] == self.inner.outputs[..];
+            let kernel = compiler.emit_kernel(shared.level, false).filter(|_| same)?;
+            compiler.emitted_kernel(kernel).seal(&shared.arena).ok()
+        });
+        shared.put_back(compiler);
+        kernel
+    }
+
+    /// The place of what runs columns.
+    pub(crate) fn for_columns(&self) -> &OnceLock<Box<Prepared>> {
+        &self.inner.columns
     }
 
     /// The inputs, in the order in which a call takes them.
@@ -784,46 +821,6 @@ impl Batch {
             Ok(function)
         };
         self.functions.into_iter().map(finish).collect()
-    }
-}
-
-/// A function of the host program that formulas can call.
-///
-/// It is taken to have effects (every call that is written happens, in order) unless [`Host::pure`] says otherwise.
-///
-/// ```
-/// use kiln::{Engine, Host, Value};
-/// let mut engine = Engine::new();
-/// engine.register(Host::new("triple", |x: f64| 3.0 * x).pure())?;
-/// engine.register(Host::new("lookup", |k: i64| if k == 7 { Ok(1.5) } else { Err(format!("no key {k}")) }))?;
-/// let f = engine.compile("triple(x) + lookup(7)")?;
-/// assert!(matches!(f.call(&[Value::F64(2.0)])?, Value::F64(7.5)));
-/// # Ok::<(), Box<dyn std::error::Error>>(())
-/// ```
-pub struct Host {
-    function: HostFunction,
-}
-
-impl Host {
-    /// `function` takes up to six scalars, and returns a scalar or, if it can fail, a `Result<scalar, String>`.
-    pub fn new<Args, F: crate::run::host::HostBody<Args>>(name: &str, function: F) -> Host {
-        let (params, result, fallible) = (F::PARAMS.to_vec(), F::RESULT, F::FALLIBLE);
-        let body = Box::new(move |args: &[Value]| function.apply(args));
-        Host { function: HostFunction::new(name.to_owned(), params, result, false, fallible, body) }
-    }
-
-    /// Declares that the result depends on the arguments alone and that nothing else happens: calls may be merged, moved
-    /// and left out.
-    #[must_use]
-    pub fn pure(self) -> Host {
-        Host { function: self.function.into_pure() }
-    }
-}
-
-impl fmt::Debug for Host {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let types: Vec<&str> = self.function.params().iter().map(|t| t.name()).collect();
-        write!(f, "Host({}({}) -> {})", self.function.name(), types.join(", "), self.function.result())
     }
 }
 

@@ -3,6 +3,10 @@
 //! A formula arrives as text, `sqrt(x^2 + y^2) * (1 - exp(-t/tau))`, and leaves as a native function.
 //! `pipeline` is the page to read first: it calls every stage in order.
 
+/// Some tests use the library as programs do, and share the code for it with these.
+#[cfg(test)]
+extern crate self as kiln;
+
 pub mod asm;
 mod columns;
 pub mod engine;
@@ -35,6 +39,7 @@ mod scan_tests;
 mod tables;
 mod text;
 
+pub use columns::ColumnEngine;
 pub use engine::{
     Batch, Engine, EngineKind, Formula, Function, Host, Level, Limits, Options, Output, Param, Return, Scalar,
     Signature, TypedFunction,

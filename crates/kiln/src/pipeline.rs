@@ -13,21 +13,24 @@
 
 use crate::error::Error;
 use crate::ir::build::{BuildOptions, Builder};
-use crate::ir::{Func, verify};
+use crate::ir::{Func, Ref, verify};
 use crate::isa::x64::abi::{self, Convention};
 #[cfg(any(test, debug_assertions))]
 use crate::isa::x64::effects;
 use crate::isa::x64::encode::{self, PADDING};
 use crate::isa::x64::features::Level;
 use crate::isa::x64::lower::X64;
+use crate::isa::x64::packed::{self, Packed};
 use crate::mach::MInst;
 use crate::mach::buffer::{CodeBuffer, LayoutError};
 #[cfg(any(test, debug_assertions))]
 use crate::mach::check;
 use crate::mach::walk::{Chaos, Walk};
+use crate::ops::Op;
 use crate::opt::Optimiser;
 use crate::run::host::HostFunction;
 use crate::run::invoke::Emitted;
+use crate::run::kernel::EmittedKernel;
 use crate::span::{Diagnostic, Place, Span};
 use crate::text::{self, FrontEnd, Limits};
 use crate::types::Type;
@@ -133,6 +136,13 @@ impl Target {
     pub(crate) fn new(level: Level, convention: Convention) -> Target {
         Target { isa: X64::new(level), convention, chaos: Chaos::default(), mark: false }
     }
+}
+
+/// What must be known of a kernel besides its code.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Kernel {
+    columns: usize,
+    rows: usize,
 }
 
 /// All stages, with the memory that they reuse.
@@ -262,6 +272,34 @@ impl Compiler {
         Emitted::from_pipeline(self.buffer.bytes(), func.params.len(), func.results.len())
     }
 
+    /// Compiles the function in the builder to a kernel over columns, if it can run over many rows at once: not if it
+    /// calls functions that have effects or can fail, which are called row by row.
+    pub(crate) fn emit_kernel(&mut self, level: Level, mark: bool) -> Option<Kernel> {
+        self.emit_kernel_with(level, Chaos::default(), mark)
+    }
+
+    /// The same by unusual ways.
+    pub(crate) fn emit_kernel_with(&mut self, level: Level, chaos: Chaos, mark: bool) -> Option<Kernel> {
+        let pinned = |&r: &Ref| self.builder.func.node(r).op == Op::CallPinned;
+        if self.builder.func.effects.iter().any(pinned) {
+            return None;
+        }
+        self.walk.schedule.prepare(&self.builder.func, |_| false, |_| true);
+        let schedule = &self.walk.schedule;
+        self.optimiser.spread(&mut self.builder, &|r| schedule.arm_costs(r));
+        let func = &self.builder.func;
+        debug_assert_eq!(verify::verify(func), Ok(()));
+        let target = Packed::new(level, func);
+        let kernel = Kernel { columns: func.params.len() + func.results.len(), rows: target.rows() as usize };
+        let fits = !self.builder.overflowed && packed::kernel::compile(&mut self.walk, &target, func, chaos).is_ok();
+        (fits && self.encode_walk(mark).is_ok()).then_some(kernel)
+    }
+
+    /// The kernel that was emitted last.
+    pub(crate) fn emitted_kernel(&self, kernel: Kernel) -> EmittedKernel<'_> {
+        EmittedKernel::from_pipeline(self.buffer.bytes(), kernel.columns, kernel.rows)
+    }
+
     /// Compiles the function in the builder; its bytes are in `self.buffer`.
     pub(crate) fn generate(&mut self, target: &Target) -> Result<(), Limit> {
         debug_assert_eq!(verify::verify(&self.builder.func), Ok(()));
@@ -289,11 +327,15 @@ impl Compiler {
 
     /// The forward walk: machine instructions to bytes.
     pub(crate) fn encode(&mut self, target: &Target) -> Result<(), Limit> {
+        self.encode_walk(target.mark)
+    }
+
+    fn encode_walk(&mut self, mark: bool) -> Result<(), Limit> {
         self.buffer.clear();
         for _ in 0..self.walk.code.labels {
             self.buffer.new_label();
         }
-        encode::encode_all(instructions(&self.walk), target.mark, &mut self.buffer);
+        encode::encode_all(instructions(&self.walk), mark, &mut self.buffer);
         self.buffer.finish(&self.walk.code.pool).map_err(|error| {
             debug_assert_eq!(error, LayoutError::TooLarge);
             Limit::Code

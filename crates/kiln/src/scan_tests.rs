@@ -147,7 +147,7 @@ fn scan(compiler: &Compiler, target: &Target) -> Result<(), String> {
 }
 
 fn chaos(seed: u64) -> Chaos {
-    let registers = [[u32::MAX; 2], [0b1_0010_1111, 0b11_1111]][seed as usize / 2 % 2];
+    let registers = [[u32::MAX; 3], [0b1_0010_1111, 0b11_1111, 0]][seed as usize / 2 % 2];
     Chaos { registers, seed: seed % 2 * (seed + 1) }
 }
 

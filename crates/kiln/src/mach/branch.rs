@@ -8,7 +8,7 @@
 #![forbid(unsafe_code)]
 
 use super::walk::{Frame, Hidden, JoinValue, NO_REG, NONE, Note, Open, Owners, REGS, Target, Walk, reg_from};
-use super::{MInst, Reg};
+use super::{CLASSES, MInst, Reg};
 use crate::ir::{Func, Node, Ref};
 
 impl Walk {
@@ -155,7 +155,7 @@ impl Walk {
         self.spot = frame.outer;
         self.note(Note::Node { r: frame.node, at: 0 });
         target.branch_unless(self, func, frame.condition, frame.else_label);
-        self.locked = [0; 2];
+        self.locked = [0; CLASSES];
         if frame.regions.is_some() {
             self.release_operands(func, frame.node, func.node(frame.node));
         } else {
@@ -202,7 +202,7 @@ impl Walk {
                 continue;
             }
             if self.loc[r.index()] == NO_REG {
-                let class = usize::from(i >= 32);
+                let class = i / 32;
                 let free = self.owners.free[class];
                 if free == 0 {
                     let load = self.reload(target, func, r, reg);
@@ -233,7 +233,7 @@ impl Walk {
             }
             // Only cycles are left: one value steps aside.
             let Some((value, to, from)) = self.moves.pop() else { break };
-            if let Some(aside) = spare[usize::from(from.index() >= 32)] {
+            if let Some(aside) = spare[from.index() / 32] {
                 forward.push((Some((value, aside)), target.copy(aside, from)));
                 self.moves.push((value, to, aside));
                 continue;
@@ -263,17 +263,17 @@ impl Walk {
 
     /// Registers of each class that hold nothing while the pending moves happen; once the frame is made, only such as
     /// it knows of.
-    fn spare_for_moves(&mut self) -> [Option<Reg>; 2] {
+    fn spare_for_moves(&mut self) -> [Option<Reg>; CLASSES] {
         if self.moves.len() < 2 {
-            return [None; 2];
+            return [None; CLASSES];
         }
         let mut taken = self.locked;
         for &(_, to, from) in &self.moves {
             for reg in [to, from] {
-                taken[usize::from(reg.index() >= 32)] |= 1 << reg.number();
+                taken[reg.index() / 32] |= 1 << reg.number();
             }
         }
-        [0, 1].map(|class| {
+        [0, 1, 2].map(|class| {
             let known = if self.framed { self.used[class] } else { self.used[class] | self.preferred[class] };
             let spare = self.owners.free[class] & known & !taken[class];
             let best = spare & self.used[class];

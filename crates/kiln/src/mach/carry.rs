@@ -7,7 +7,7 @@
 #![forbid(unsafe_code)]
 
 use super::notes::Note;
-use super::walk::{JoinValue, NO_REG, NONE, Target, Walk, class_of, reg_at, reg_from, stack};
+use super::walk::{JoinValue, NO_REG, NONE, Target, Walk, reg_at, reg_from, stack};
 use super::{MInst, Reg};
 use crate::ir::{Func, Ref};
 use crate::ops::Op;
@@ -65,7 +65,7 @@ impl Walk {
                 // It was in a register after all.
                 continue;
             }
-            let (ty, reg) = (func.ty(phi), self.temp_of(target, func, class_of(func.ty(phi))));
+            let (ty, reg) = (func.ty(phi), self.temp_of(target, func, self.class_of(func.ty(phi))));
             self.emit_slot_store(target, phi, scratch, ty, reg);
             self.note(Note::Move { value: phi, reg, at: 0 });
             self.emit(target.load(reg, ty, stack::<T>(old)));
@@ -88,8 +88,7 @@ impl Walk {
             let known = place.filter(|&at| at >= first).and_then(|at| self.joins.get(at)).copied();
             let Some(JoinValue { reg: NO_REG, slot, .. }) = known.filter(|join| join.r == then_value) else { continue };
             if slot != NONE && self.slot[then_value.index()] == slot {
-                self.slot[then_value.index()] = self.stack_words;
-                self.stack_words += 1;
+                self.slot[then_value.index()] = self.new_slot(self.class_of(func.ty(then_value)));
                 aside.push((then_value, slot));
             }
         }
@@ -114,7 +113,7 @@ impl Walk {
 
     /// Emits what brings `value` to a slot that is not its own.
     fn send_to_slot<T: Target>(&mut self, target: &T, func: &Func, value: Ref, slot: u32, ty: Type) {
-        let class = class_of(ty);
+        let class = self.class_of(ty);
         let free = self.owners.free[class];
         let fresh = self.is_unplaced(value) && func.node(value).op != Op::Const && free != 0;
         if fresh {

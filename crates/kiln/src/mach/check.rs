@@ -271,7 +271,7 @@ impl<'a> Checker<'a> {
     }
 
     fn is_saved(&self, index: usize) -> bool {
-        index < 64 && self.contract.saved[index / 32] >> (index % 32) & 1 != 0
+        index < FILES && self.contract.saved[index / 32] >> (index % 32) & 1 != 0
     }
 
     fn holds(&self, symbol: Symbol, r: Ref) -> bool {

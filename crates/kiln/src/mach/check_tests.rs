@@ -23,7 +23,7 @@ fn each_function(mut damage: impl FnMut(&mut Compiler, &Target, u64)) {
         let options = BuildOptions { checked: seed % 3 == 0, ..BuildOptions::default() };
         let params: Vec<Type> = (0..8).map(|i| Type::ALL[i % 5]).collect();
         soup_of(&mut compiler.builder, &mut random, size, options, &params, seed % 5 > 1);
-        let registers = if seed % 2 == 0 { [u32::MAX; 2] } else { [0b1111_0110_1111, 0b11_1111] };
+        let registers = if seed % 2 == 0 { [u32::MAX; 3] } else { [0b1111_0110_1111, 0b11_1111, 0] };
         let chaos = Chaos { registers, seed: seed % 4 * 77 };
         let level = [Level::V1, Level::V3][seed as usize / 2 % 2];
         let target = Target { isa: X64::new(level), convention: Convention::Buffer, chaos, mark: false };

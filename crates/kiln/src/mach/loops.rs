@@ -15,15 +15,13 @@
 #![forbid(unsafe_code)]
 
 use super::schedule::LoopPlan;
-use super::walk::{
-    Hidden, JoinValue, NO_REG, NONE, Note, Open, Owners, REGS, Target, Walk, class_of, reg_at, reg_from, stack,
-};
-use super::{Inst, Label, MInst};
+use super::walk::{Hidden, JoinValue, NO_REG, NONE, Note, Open, Owners, REGS, Target, Walk, reg_at, reg_from, stack};
+use super::{CLASSES, Inst, Label, MInst, Sets};
 use crate::ir::{Func, Ref};
 use crate::ops::Op;
 
 /// Registers of each class that are left for the work within an iteration.
-const SPARE: [u32; 2] = [3, 4];
+const SPARE: Sets = [3, 4, 2];
 /// Constants get registers only while more than so many are left: most can be read from memory at no cost.
 const SPARE_BEFORE_CONSTANTS: u32 = 7;
 /// Bodies begin at a multiple of so many bytes.
@@ -39,7 +37,7 @@ pub(super) struct LoopFrame {
     joins: usize,
     /// The spot around it.
     outer: u32,
-    outer_homes: [u32; 2],
+    outer_homes: Sets,
     body_label: Label,
     /// Where the emitted instructions and notes of its body begin, and where they end.
     start: (usize, usize),
@@ -92,7 +90,7 @@ impl Walk {
                     self.unassign(exit);
                     reg
                 }
-                None => self.temp_of(target, func, class_of(func.ty(phi))),
+                None => self.temp_of(target, func, self.class_of(func.ty(phi))),
             };
             if let Some(slot) = self.slot_of(exit) {
                 self.note(Note::Store { value: exit, reg, slot, at: 0 });
@@ -116,14 +114,17 @@ impl Walk {
         // Most uses first; constants, which can be read from memory, last.
         let constant = |r: Ref| func.nodes.get(r.index()).is_some_and(|n| n.op == Op::Const);
         wanted.sort_by_key(|&(r, uses)| (constant(r), std::cmp::Reverse(uses), r));
-        let usable = if plan.calls { target.kept_by_calls() } else { [u32::MAX; 2] };
-        let mut left = [0, 1].map(|class: usize| {
+        let usable = if plan.calls { target.kept_by_calls() } else { [u32::MAX; CLASSES] };
+        let mut left = [0, 1, 2].map(|class: usize| {
             let registers = (self.allocatable[class] & usable[class]).count_ones();
             // What calls destroy serves for the work.
             if plan.calls { registers } else { registers.saturating_sub(SPARE[class].min(registers / 2)) }
         });
         wanted.retain(|&(r, _)| {
-            let class = class_of(self.ty(func, r));
+            if self.is_pinned(r) {
+                return false;
+            }
+            let class = self.class(func, r);
             let cheap = constant(r) && (class == 0 || left[1] + SPARE[1] <= SPARE_BEFORE_CONSTANTS);
             let granted = left[class] > 0 && !cheap;
             left[class] -= u32::from(granted);
@@ -134,7 +135,7 @@ impl Walk {
             if self.reg_of(r).is_some() {
                 continue;
             }
-            let class = class_of(self.ty(func, r));
+            let class = self.class(func, r);
             let free = self.owners.free[class] & usable[class];
             let best = free & self.preferred[class];
             let free = if best != 0 { best } else { free };
@@ -147,20 +148,13 @@ impl Walk {
 
     /// Takes registers from values that are not wanted in the loop, until at most `left` of them keep theirs, and from
     /// all values whose registers are not usable.
-    fn make_room<T: Target>(
-        &mut self,
-        target: &T,
-        func: &Func,
-        wanted: &[(Ref, u32)],
-        usable: [u32; 2],
-        mut left: [u32; 2],
-    ) {
+    fn make_room<T: Target>(&mut self, target: &T, func: &Func, wanted: &[(Ref, u32)], usable: Sets, mut left: Sets) {
         for i in 0..REGS {
             let owner = Ref(self.owners.owner[i]);
-            if owner == Ref::NONE {
+            if owner == Ref::NONE || self.is_reserved(reg_from(i as u8)) {
                 continue;
             }
-            let (class, number) = (usize::from(i >= 32), i as u32 % 32);
+            let (class, number) = (i / 32, i as u32 % 32);
             let mentioned = wanted.iter().any(|w| w.0 == owner);
             let fits = usable[class] >> number & 1 != 0;
             let keeps = mentioned || left[class] > 0;
@@ -188,17 +182,17 @@ impl Walk {
 
     /// Takes down where the loop carries its values.
     fn settle_homes(&mut self, func: &Func, number: u32) {
-        self.homes = [0; 2];
+        self.homes = [0; CLASSES];
         for carried in &func.carried[func.loops[number as usize].carried()] {
             let phi = carried.phi;
             let used = self.schedule.uses[phi.index()] > 0;
             let reg = self.loc[phi.index()];
             if reg != NO_REG {
                 self.home[phi.index()] = reg;
-                self.homes[usize::from(reg >= 32)] |= 1 << (reg & 31);
+                self.homes[usize::from(reg / 32)] |= 1 << (reg & 31);
                 self.unassign(phi);
             } else if used {
-                self.slot_for(phi);
+                self.slot_for(func, phi);
             }
             let (ty, slot) = (func.ty(phi), self.slot[phi.index()]);
             self.joins.push(JoinValue { r: phi, reg, slot, ty, then_value: carried.next, else_value: carried.init });

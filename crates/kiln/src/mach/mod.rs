@@ -83,6 +83,12 @@ impl Reg {
     }
 }
 
+/// Registers as bits, by class.
+pub(crate) type Sets = [u32; CLASSES];
+
+/// How many register files there are; [`RegClass`] numbers them.
+pub(crate) const CLASSES: usize = 3;
+
 /// A row of the instruction table of the instruction set in use.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub(crate) struct Inst(pub(crate) u16);

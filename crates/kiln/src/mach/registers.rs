@@ -7,9 +7,9 @@
 
 #![forbid(unsafe_code)]
 
-use super::Reg;
 use super::notes::Note;
 use super::walk::{NONE, Target, Walk, reg_at, split};
+use super::{Reg, Sets};
 use crate::ir::{Func, Ref};
 use crate::ops::Op;
 
@@ -92,7 +92,7 @@ impl Walk {
 
     /// Takes the register from its value, if it has one, keeping the value in another register if one is free
     /// that is not in `clobbered`.
-    pub(crate) fn vacate<T: Target>(&mut self, target: &T, func: &Func, reg: Reg, clobbered: [u32; 2]) {
+    pub(crate) fn vacate<T: Target>(&mut self, target: &T, func: &Func, reg: Reg, clobbered: Sets) {
         let owner = Ref(self.owners.owner[reg.index()]);
         let (class, _) = split(reg);
         if owner != Ref::NONE {
@@ -114,14 +114,7 @@ impl Walk {
     }
 
     /// Makes every register in the mask free, keeping values in registers outside `clobbered` where there are any.
-    pub(crate) fn vacate_all<T: Target>(
-        &mut self,
-        target: &T,
-        func: &Func,
-        class: usize,
-        mask: u32,
-        clobbered: [u32; 2],
-    ) {
+    pub(crate) fn vacate_all<T: Target>(&mut self, target: &T, func: &Func, class: usize, mask: u32, clobbered: Sets) {
         let mut taken = mask & !self.owners.free[class];
         while taken != 0 {
             let reg = reg_at(class, taken.trailing_zeros());

@@ -82,7 +82,8 @@ pub(crate) struct Schedule {
 
 impl Schedule {
     /// Prepares for a walk over `func`; `is_call` says which nodes become calls.
-    pub(crate) fn prepare(&mut self, func: &Func, is_call: impl Fn(&Node) -> bool) {
+    /// `may_branch` says of the condition of a choice whether the code may go one way or the other by it.
+    pub(crate) fn prepare(&mut self, func: &Func, is_call: impl Fn(&Node) -> bool, may_branch: impl Fn(&Node) -> bool) {
         let count = func.nodes.len();
         self.uses.clear();
         self.uses.resize(count, 0);
@@ -94,7 +95,7 @@ impl Schedule {
         self.count_needs(func);
         let (choices, cost) = self.count_uses(func);
         if func.regions.len() > 1 || (choices && cost >= BRANCH_COST) {
-            self.find_places(func);
+            self.find_places(func, &may_branch);
         }
         self.loops.clear();
         self.needed.clear();
@@ -131,6 +132,13 @@ impl Schedule {
     pub(crate) fn arms(&self, select: Ref) -> Option<(u32, u32)> {
         let first = self.arms.get(select.index()).copied().unwrap_or(0);
         (first != 0).then_some((first, first + 1))
+    }
+
+    /// What the two arms cost, if the `Select` is to become a branch; nothing for one that is not worth it.
+    pub(crate) fn arm_costs(&self, select: Ref) -> Option<[u32; 2]> {
+        let (first, second) = self.arms(select)?;
+        let cost = |spot: u32| Some(self.spots[spot as usize].cost).filter(|&cost| cost >= BRANCH_COST);
+        Some([first, second].map(|spot| cost(spot).unwrap_or(0)))
     }
 
     /// The spot of a region.
@@ -220,7 +228,7 @@ impl Schedule {
     }
 
     /// Puts every wanted node into the innermost arm that holds all its uses, then gives up the arms that are cheap.
-    fn find_places(&mut self, func: &Func) {
+    fn find_places(&mut self, func: &Func, may_branch: &impl Fn(&Node) -> bool) {
         self.place.resize(func.nodes.len(), NOWHERE);
         self.arms.resize(func.nodes.len(), 0);
         let mut loops = (0..).zip(&func.loops).peekable();
@@ -247,20 +255,24 @@ impl Schedule {
         }
         for i in (0..func.nodes.len()).rev() {
             if self.uses[i] > 0 {
-                self.place_operands(func, Ref(i as u32), &func.nodes[i]);
+                self.place_operands(func, Ref(i as u32), &func.nodes[i], may_branch);
             }
         }
         self.give_up_cheap_arms();
     }
 
-    fn place_operands(&mut self, func: &Func, r: Ref, node: &Node) {
+    fn place_operands(&mut self, func: &Func, r: Ref, node: &Node, may_branch: &impl Fn(&Node) -> bool) {
         let here = self.place[r.index()];
         if !node.op.is(PINNED) {
             let spot = &mut self.spots[here as usize];
             spot.cost = spot.cost.saturating_add(u32::from(node.op.row().cost));
         }
         match node.op {
-            Op::Select if self.spots[here as usize].depth < DEEPEST && node.b != node.c => {
+            Op::Select
+                if self.spots[here as usize].depth < DEEPEST
+                    && node.b != node.c
+                    && may_branch(func.node(Ref(node.a))) =>
+            {
                 let first = self.spots.len() as u32;
                 let depth = self.spots[here as usize].depth + 1;
                 let around = self.spots[here as usize].around;

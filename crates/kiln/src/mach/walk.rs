@@ -19,7 +19,7 @@ use super::buffer::Pool;
 use super::loops::LoopFrame;
 pub(crate) use super::notes::Note;
 use super::schedule::{BODY, Schedule};
-use super::{Inst, Label, MInst, Mem, Reg, RegClass};
+use super::{CLASSES, Inst, Label, MInst, Mem, Reg, RegClass, Sets};
 use crate::ir::{Func, Node, Ref};
 use crate::ops::Op;
 use crate::types::Type;
@@ -30,7 +30,30 @@ pub(crate) struct Address {
     /// Bits for [`MInst::mode`].
     pub(crate) mode: u8,
     pub(crate) base: Reg,
+    pub(crate) index: Reg,
     pub(crate) disp: i32,
+}
+
+impl Address {
+    /// `[base + disp]`.
+    pub(crate) fn at(base: Reg, disp: i32) -> Address {
+        Address { mode: Mem::Base1 as u8, base, index: Reg::NONE, disp }
+    }
+
+    /// An entry of the constant pool.
+    pub(crate) fn pool(disp: i32) -> Address {
+        Address { mode: Mem::Pool as u8, base: Reg::NONE, index: Reg::NONE, disp }
+    }
+}
+
+/// Where an input is to be had, for code that is not given it in a register.
+pub(crate) enum Input {
+    /// Behind the pointer to the inputs, a word each.
+    Args,
+    /// There, as it is.
+    At(Address),
+    /// It takes instructions of its own.
+    Made,
 }
 
 /// An operand that an instruction takes from a register or from memory.
@@ -60,10 +83,24 @@ pub(crate) trait Target {
     fn branch_unless(&self, walk: &mut Walk, func: &Func, condition: Ref, label: Label);
     /// Emits: go to `label` if `condition` holds.
     fn branch_if(&self, walk: &mut Walk, func: &Func, condition: Ref, label: Label);
+    /// A constant as a memory operand of an instruction that works on its type, if it can be one.
+    fn constant_operand(&self, pool: &mut Pool, node: &Node) -> Option<Address> {
+        Some(Address::pool(pool.add(&node.const_bits().to_le_bytes())))
+    }
+    /// Where an input is to be had.
+    fn input(&self, node: &Node) -> Input {
+        let _ = node;
+        Input::Args
+    }
+    /// May this input be a memory operand?
+    fn folds_input(&self, node: &Node) -> bool {
+        let _ = node;
+        true
+    }
     /// A jump.
     fn jump(&self, label: Label) -> MInst;
     /// Registers that keep their values over calls, by class.
-    fn kept_by_calls(&self) -> [u32; 2];
+    fn kept_by_calls(&self) -> Sets;
 }
 
 /// Machine code as data: `body` last instruction first, then `end` first instruction first.
@@ -97,27 +134,27 @@ impl MCode {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Chaos {
     /// Registers that may be allocated, by class.
-    pub(crate) registers: [u32; 2],
+    pub(crate) registers: Sets,
     /// Allocation order and evictions at random from this seed (0: none).
     pub(crate) seed: u64,
 }
 
 impl Default for Chaos {
     fn default() -> Self {
-        Chaos { registers: [u32::MAX; 2], seed: 0 }
+        Chaos { registers: [u32::MAX; CLASSES], seed: 0 }
     }
 }
 
 pub(super) const NONE: u32 = u32::MAX;
 pub(super) const NO_REG: u8 = 0xff;
-/// Register indexes: general-purpose from 0, vector from 32.
-pub(super) const REGS: usize = 64;
+/// Register indexes: general-purpose from 0, vector from 32, mask from 64.
+pub(super) const REGS: usize = 32 * CLASSES;
 
 /// Which register holds which value.
 #[derive(Clone, Copy)]
 pub(super) struct Owners {
     pub(super) owner: [u32; REGS],
-    pub(super) free: [u32; 2],
+    pub(super) free: Sets,
 }
 
 /// Something that has been begun, seen from behind, and not been finished.
@@ -160,13 +197,14 @@ pub(super) struct JoinValue {
 /// The walk's state, reused from function to function.
 pub(crate) struct Walk {
     pub(crate) code: MCode,
+    pub(super) shape: Shape,
     pub(crate) schedule: Schedule,
     pub(super) loc: Vec<u8>,
     pub(super) slot: Vec<u32>,
     pub(super) owners: Owners,
-    pub(super) locked: [u32; 2],
+    pub(super) locked: Sets,
     /// Registers that were ever written.
-    pub(crate) used: [u32; 2],
+    pub(crate) used: Sets,
     /// Words of stack in use: first the outgoing arguments, then the slots.
     pub(crate) stack_words: u32,
     /// Inputs lie in memory behind the first hidden value.
@@ -176,7 +214,7 @@ pub(crate) struct Walk {
     /// The register in which each value is carried by a loop, if the function has loops: the best place for it.
     pub(super) home: Vec<u8>,
     /// The registers that are homes in the loop at hand, which others had better leave alone.
-    pub(super) homes: [u32; 2],
+    pub(super) homes: Sets,
     ready: Vec<u32>,
     next: Vec<u32>,
     pub(super) spot: u32,
@@ -186,8 +224,8 @@ pub(crate) struct Walk {
     pub(super) waiting: Vec<(Ref, Ref)>,
     /// The frame has been made: no further register may be used.
     pub(crate) framed: bool,
-    pub(super) allocatable: [u32; 2],
-    pub(super) preferred: [u32; 2],
+    pub(super) allocatable: Sets,
+    pub(super) preferred: Sets,
     pub(super) chaos: Chaos,
     pub(super) random: u64,
     /// Reloads for the path that a conditional jump takes; see [`Walk::divert`].
@@ -229,12 +267,29 @@ pub(crate) enum Hidden {
     Context = 2,
 }
 
+/// How values lie in registers and in the frame.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Shape {
+    /// The class of the registers that values of each type are kept in.
+    pub(crate) classes: [u8; 5],
+    /// Words of the frame that a register of each class takes, a power of two.
+    pub(crate) words: [u32; CLASSES],
+}
+
+impl Shape {
+    /// One value in a register: floats in vector registers, ints and bools in general-purpose ones.
+    pub(crate) const SCALAR: Shape = Shape { classes: [0, 0, 0, 1, 1], words: [1; CLASSES] };
+}
+
 /// How a function is entered, as far as the walk is concerned.
 pub(crate) struct Entry {
+    pub(crate) shape: Shape,
+    /// May any condition decide where the code goes, or only one that is the same in all rows?
+    pub(crate) branches_freely: bool,
     pub(crate) params_in_memory: bool,
-    pub(crate) allocatable: [u32; 2],
+    pub(crate) allocatable: Sets,
     /// Registers to take first.
-    pub(crate) preferred: [u32; 2],
+    pub(crate) preferred: Sets,
     /// Words of stack that calls need for their arguments.
     pub(crate) argument_words: u32,
 }
@@ -243,17 +298,18 @@ impl Default for Walk {
     fn default() -> Self {
         Walk {
             code: MCode::default(),
+            shape: Shape::SCALAR,
             schedule: Schedule::default(),
             loc: Vec::new(),
             slot: Vec::new(),
-            owners: Owners { owner: [NONE; REGS], free: [0; 2] },
-            locked: [0; 2],
-            used: [0; 2],
+            owners: Owners { owner: [NONE; REGS], free: [0; CLASSES] },
+            locked: [0; CLASSES],
+            used: [0; CLASSES],
             stack_words: 0,
             params_in_memory: false,
             args_in_place: true,
             home: Vec::new(),
-            homes: [0; 2],
+            homes: [0; CLASSES],
             ready: Vec::new(),
             next: Vec::new(),
             spot: BODY,
@@ -261,8 +317,8 @@ impl Default for Walk {
             joins: Vec::new(),
             waiting: Vec::new(),
             framed: false,
-            allocatable: [0; 2],
-            preferred: [0; 2],
+            allocatable: [0; CLASSES],
+            preferred: [0; CLASSES],
             chaos: Chaos::default(),
             random: 0,
             pad: Vec::new(),
@@ -285,20 +341,14 @@ impl Default for Walk {
     }
 }
 
-/// The index of a value's register class in two-element tables.
-#[inline]
-pub(super) fn class_of(ty: Type) -> usize {
-    usize::from(ty.is_float())
-}
-
 #[inline]
 pub(super) fn reg_at(class: usize, number: u32) -> Reg {
-    if class == 0 { Reg::gpr(number as u8) } else { Reg::vec(number as u8) }
+    Reg::from_index((32 * class as u32 + number) as u8)
 }
 
 #[inline]
 pub(super) fn split(reg: Reg) -> (usize, u32) {
-    (usize::from(reg.class() == RegClass::Vec), u32::from(reg.number()))
+    (reg.index() / 32, u32::from(reg.number()))
 }
 
 impl Walk {
@@ -306,7 +356,8 @@ impl Walk {
     /// `is_call` says which nodes become calls.
     pub(crate) fn begin(&mut self, func: &Func, entry: &Entry, chaos: Chaos, is_call: impl Fn(&Node) -> bool) {
         self.code.clear();
-        self.schedule.prepare(func, is_call);
+        self.shape = entry.shape;
+        self.schedule.prepare(func, is_call, |condition| entry.branches_freely || condition.op == Op::Any);
         let values = func.nodes.len() + 3;
         self.loc.clear();
         self.loc.resize(values, NO_REG);
@@ -314,16 +365,16 @@ impl Walk {
         self.slot.resize(values, NONE);
         self.home.clear();
         self.home.resize(if func.loops.is_empty() { 0 } else { values }, NO_REG);
-        self.homes = [0; 2];
+        self.homes = [0; CLASSES];
         self.next.clear();
         self.next.resize(func.nodes.len(), NONE);
         self.ready.clear();
         self.ready.resize(self.schedule.spot_count(), NONE);
-        self.allocatable = [entry.allocatable[0] & chaos.registers[0], entry.allocatable[1] & chaos.registers[1]];
+        self.allocatable = [0, 1, 2].map(|class| entry.allocatable[class] & chaos.registers[class]);
         self.preferred = entry.preferred;
         self.owners = Owners { owner: [NONE; REGS], free: self.allocatable };
-        self.locked = [0; 2];
-        self.used = [0; 2];
+        self.locked = [0; CLASSES];
+        self.used = [0; CLASSES];
         self.stack_words = entry.argument_words;
         self.params_in_memory = entry.params_in_memory;
         self.spot = BODY;
@@ -452,6 +503,18 @@ impl Walk {
         func.nodes.get(r.index()).map_or(Type::I64, |n| n.ty)
     }
 
+    /// The class of the registers that values of this type are kept in.
+    #[inline]
+    pub(super) fn class_of(&self, ty: Type) -> usize {
+        usize::from(self.shape.classes[ty as usize])
+    }
+
+    /// The class of the registers that this value is kept in; pointers that the function is given have the first.
+    #[inline]
+    pub(super) fn class(&self, func: &Func, r: Ref) -> usize {
+        func.nodes.get(r.index()).map_or(0, |node| self.class_of(node.ty))
+    }
+
     /// The value in a register, which stays reserved until the node is done.
     pub(crate) fn use_reg<T: Target>(&mut self, target: &T, func: &Func, r: Ref) -> Reg {
         self.use_reg_near(target, func, r, Reg::NONE)
@@ -462,7 +525,7 @@ impl Walk {
         let reg = if let Some(reg) = self.reg_of(r) {
             reg
         } else {
-            let class = class_of(self.ty(func, r));
+            let class = self.class(func, r);
             let near = self.arrival(func, r).or(self.home_of(r)).filter(|&reg| self.is_free(reg)).unwrap_or(near);
             let reg = self.pick(target, func, class, near);
             self.assign(r, reg);
@@ -511,6 +574,24 @@ impl Walk {
         self.locked[class] |= 1 << number;
     }
 
+    /// Gives a value a register for the whole of the function; the register must not be allocatable.
+    pub(crate) fn pin(&mut self, r: Ref, reg: Reg) {
+        self.owners.owner[reg.index()] = r.0;
+        self.loc[r.index()] = reg.index() as u8;
+        self.used[reg.index() / 32] |= 1 << reg.number();
+    }
+
+    /// Has the value its register for the whole of the function?
+    pub(super) fn is_pinned(&self, r: Ref) -> bool {
+        self.reg_of(r).is_some_and(|reg| self.is_reserved(reg))
+    }
+
+    /// Is this a register that is never allocated?
+    pub(super) fn is_reserved(&self, reg: Reg) -> bool {
+        let (class, number) = split(reg);
+        self.allocatable[class] >> number & 1 == 0
+    }
+
     /// Gives back a reservation, so that an operand may share the register.
     pub(crate) fn unlock(&mut self, reg: Reg) {
         let (class, number) = split(reg);
@@ -530,7 +611,7 @@ impl Walk {
 
     /// A register for use within this node.
     pub(crate) fn temp<T: Target>(&mut self, target: &T, func: &Func, class: RegClass) -> Reg {
-        self.temp_of(target, func, usize::from(class == RegClass::Vec))
+        self.temp_of(target, func, class as usize)
     }
 
     /// The same by index of the class.
@@ -542,7 +623,7 @@ impl Walk {
 
     /// Gives back all reservations.
     pub(crate) fn unlock_all(&mut self) {
-        self.locked = [0; 2];
+        self.locked = [0; CLASSES];
     }
 
     /// May a value be given this register, although it is reserved?
@@ -581,42 +662,56 @@ impl Walk {
                 return target.constant(&mut self.code.pool, reg, node.ty, node.const_bits());
             }
             if node.op == Op::Param && self.params_in_memory && self.args_in_place && self.slot[r.index()] == NONE {
+                if let Input::At(at) = target.input(node) {
+                    return target.load(reg, node.ty, at);
+                }
                 let args = self.loc[self.hidden(func, Hidden::Args).index()];
                 if args != NO_REG {
-                    let from = Address { mode: 1, base: reg_from(args), disp: 8 * node.a as i32 };
-                    return target.load(reg, node.ty, from);
+                    return target.load(reg, node.ty, Address::at(reg_from(args), 8 * node.a as i32));
                 }
             }
         }
-        let slot = self.slot_for(r);
+        let slot = self.slot_for(func, r);
         if self.handing_over {
             self.read_slots.push(slot);
         }
         target.load(reg, self.ty(func, r), stack::<T>(slot))
     }
 
-    pub(super) fn slot_for(&mut self, r: Ref) -> u32 {
+    pub(super) fn slot_for(&mut self, func: &Func, r: Ref) -> u32 {
         if self.slot[r.index()] == NONE {
-            self.slot[r.index()] = self.stack_words;
-            self.stack_words += 1;
+            self.slot[r.index()] = self.new_slot(self.class(func, r));
         }
         self.slot[r.index()]
+    }
+
+    /// Words of the frame for a register of this class, aligned to their own size.
+    pub(super) fn new_slot(&mut self, class: usize) -> u32 {
+        let words = self.shape.words[class];
+        let slot = self.stack_words.next_multiple_of(words);
+        self.stack_words = slot + words;
+        slot
     }
 
     /// The value in a register, or in memory if that is where it is anyway.
     pub(crate) fn use_rm<T: Target>(&mut self, target: &T, func: &Func, r: Ref) -> Rm {
         if self.loc[r.index()] == NO_REG && self.chaos.seed & 1 == 0 {
             let node = func.node(r);
-            if node.op == Op::Const {
-                return Rm::Mem(self.pool_word(node.const_bits()));
+            if node.op == Op::Const
+                && let Some(at) = target.constant_operand(&mut self.code.pool, node)
+            {
+                return Rm::Mem(at);
             }
             if self.slot[r.index()] != NONE {
                 self.note(Note::UseSlot { value: r, slot: self.slot[r.index()] });
                 return Rm::Mem(stack::<T>(self.slot[r.index()]));
             }
-            if node.op == Op::Param && self.params_in_memory && self.uses(r) == 1 {
+            if node.op == Op::Param && self.params_in_memory && self.uses(r) == 1 && target.folds_input(node) {
+                if let Input::At(at) = target.input(node) {
+                    return Rm::Mem(at);
+                }
                 let base = self.use_reg(target, func, self.hidden(func, Hidden::Args));
-                return Rm::Mem(Address { mode: 1, base, disp: 8 * node.a as i32 });
+                return Rm::Mem(Address::at(base, 8 * node.a as i32));
             }
         }
         Rm::Reg(self.use_reg(target, func, r))
@@ -624,12 +719,12 @@ impl Walk {
 
     /// The address of a constant of up to eight bytes.
     pub(crate) fn pool_word(&mut self, bits: u64) -> Address {
-        Address { mode: Mem::Pool as u8, base: Reg::NONE, disp: self.code.pool.add(&bits.to_le_bytes()) }
+        Address::pool(self.code.pool.add(&bits.to_le_bytes()))
     }
 
     /// The address of sixteen bytes that repeat `bits`.
     pub(crate) fn pool_pair(&mut self, bits: u64) -> Address {
-        Address { mode: Mem::Pool as u8, base: Reg::NONE, disp: self.code.pool.splat(bits, 8, 16) }
+        Address::pool(self.code.pool.splat(bits, 8, 16))
     }
 
     /// The register that the node must leave its value in. It stays reserved; see [`Walk::unlock`].
@@ -640,7 +735,7 @@ impl Walk {
                 self.unassign(r);
                 reg
             }
-            None => self.pick(target, func, class_of(ty), Reg::NONE),
+            None => self.pick(target, func, self.class_of(ty), Reg::NONE),
         };
         self.lock(reg);
         self.store_to_slot(target, r, ty, reg);
@@ -687,15 +782,21 @@ impl Walk {
                 self.params_met.push(r);
                 return;
             }
-            Op::Param => {
-                if !self.is_unplaced(r) {
+            Op::Param => match target.input(&node) {
+                Input::Made => self.lower_wanted(target, func, r, node),
+                _ if self.is_unplaced(r) => {}
+                Input::At(at) => {
+                    let reg = self.def(target, func, r);
+                    self.emit(target.load(reg, node.ty, at));
+                }
+                Input::Args => {
                     let reg = self.def(target, func, r);
                     let base = self.use_reg(target, func, self.hidden(func, Hidden::Args));
-                    self.emit(target.load(reg, node.ty, Address { mode: 1, base, disp: 8 * node.a as i32 }));
+                    self.emit(target.load(reg, node.ty, Address::at(base, 8 * node.a as i32)));
                 }
-            }
+            },
             Op::Const => {
-                if !self.is_unplaced(r) {
+                if !self.is_unplaced(r) && !self.is_pinned(r) {
                     let reg = self.def(target, func, r);
                     let load = target.constant(&mut self.code.pool, reg, node.ty, node.const_bits());
                     self.emit(load);
@@ -720,7 +821,7 @@ impl Walk {
             }
             _ => self.lower_wanted(target, func, r, node),
         }
-        self.locked = [0; 2];
+        self.locked = [0; CLASSES];
         self.release_operands(func, r, &node);
     }
 }
@@ -728,12 +829,12 @@ impl Walk {
 /// The register with this index.
 #[inline]
 pub(super) fn reg_from(index: u8) -> Reg {
-    reg_at(usize::from(index >= 32), u32::from(index & 31))
+    Reg::from_index(index)
 }
 
 /// A word of the stack frame.
 pub(super) fn stack<T: Target>(word: u32) -> Address {
-    Address { mode: 1, base: T::STACK, disp: 8 * word as i32 }
+    Address::at(T::STACK, 8 * word as i32)
 }
 
 pub(super) fn bind(label: Label) -> MInst {

@@ -202,6 +202,8 @@ ops! {
     // Choice and conversion.
     /// `b` if `a`, else `c`. Both are evaluated unless one is costly and needed nowhere else.
     Select       "select"     Select,    [],          2,    { any |a, b, c| if a & 1 != 0 { b } else { c }; }
+    /// The same in every row of a step: true if it is true in any of them. Of a single row, the row's own.
+    Any          "any"        Same(1),   [],          2,    { bool |a| a; }
     /// Numeric conversion to the result's type; see [`conversion`] for its meaning.
     Convert      "convert"    Convert,   [],          5,    {}
     /// The same bits as a type of the same width.

@@ -11,12 +11,13 @@
 #![forbid(unsafe_code)]
 
 mod branch;
+pub(crate) mod lanes;
 mod loops;
 mod plan;
 pub(crate) mod replay;
 pub(crate) mod wanted;
 
-use crate::ir::build::{Builder, Fired};
+use crate::ir::build::{BuildOptions, Builder, Fired};
 use crate::ir::{Func, Ref, verify};
 use crate::ops::Op;
 use crate::span::Span;
@@ -131,6 +132,7 @@ pub(crate) struct Optimiser {
     pub(crate) report: Report,
     spare: Builder,
     memory: Memory,
+    lanes: lanes::Memory,
     loops: Loops,
     plan: Plan,
     inputs: Vec<Ref>,
@@ -168,6 +170,17 @@ impl Optimiser {
         true
     }
 
+    /// Makes the function in `builder` one over many rows at once; see [`lanes`]. It becomes too large if that says so.
+    pub(crate) fn spread(&mut self, builder: &mut Builder, costs: lanes::ArmCosts<'_>) {
+        if !lanes::is_needed(&builder.func, costs) {
+            return;
+        }
+        start(&builder.func, &mut self.spare, builder.options, &mut self.inputs);
+        lanes::spread(&builder.func, &mut self.spare, &self.inputs, costs, &mut self.lanes);
+        debug_assert!(self.spare.overflowed || verify::verify(&self.spare.func) == Ok(()));
+        std::mem::swap(builder, &mut self.spare);
+    }
+
     /// Makes the plan.
     fn study(&mut self, func: &Func, steps: u64, passes: &[Pass]) {
         self.reported = self.report.events.len();
@@ -182,13 +195,7 @@ impl Optimiser {
     /// Carries the plan out. Is there a new function? Not if it would be too large: then the old one is as good.
     fn replay(&mut self, builder: &mut Builder) -> bool {
         let (src, b) = (&builder.func, &mut self.spare);
-        b.reset(builder.options);
-        self.inputs.clear();
-        let params = src.nodes.iter().zip(&src.spans).filter(|(node, _)| node.op == Op::Param);
-        self.inputs.extend(params.map(|(node, &span)| {
-            b.set_span(span);
-            b.param(node.ty)
-        }));
+        start(src, b, builder.options, &mut self.inputs);
         Replay::new(src, &self.plan, b, &mut self.memory).run(&self.inputs);
         b.func.results.extend(src.results.iter().map(|&r| self.memory.copy(r)));
         if b.overflowed {
@@ -207,6 +214,17 @@ impl Optimiser {
         std::mem::swap(builder, &mut self.spare);
         true
     }
+}
+
+/// Starts on a function with the inputs of another one.
+fn start(src: &Func, b: &mut Builder, options: BuildOptions, inputs: &mut Vec<Ref>) {
+    b.reset(options);
+    inputs.clear();
+    let params = src.nodes.iter().zip(&src.spans).filter(|(node, _)| node.op == Op::Param);
+    inputs.extend(params.map(|(node, &span)| {
+        b.set_span(span);
+        b.param(node.ty)
+    }));
 }
 
 /// The pass: finds what the results and the effects need, and with that the loops that do nothing.

@@ -101,6 +101,56 @@ impl HostFunction {
     }
 }
 
+/// A function of the host program that formulas can call.
+///
+/// It is taken to have effects (every call that is written happens, in order) unless [`Host::pure`] says otherwise.
+///
+/// ```
+/// use kiln::{Engine, Host, Value};
+/// let mut engine = Engine::new();
+/// engine.register(Host::new("triple", |x: f64| 3.0 * x).pure())?;
+/// engine.register(Host::new("lookup", |k: i64| if k == 7 { Ok(1.5) } else { Err(format!("no key {k}")) }))?;
+/// let f = engine.compile("triple(x) + lookup(7)")?;
+/// assert!(matches!(f.call(&[Value::F64(2.0)])?, Value::F64(7.5)));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub struct Host {
+    function: HostFunction,
+}
+
+impl Host {
+    /// `function` takes up to six scalars, and returns a scalar or, if it can fail, a `Result<scalar, String>`.
+    pub fn new<Args, F: HostBody<Args>>(name: &str, function: F) -> Host {
+        let (params, result, fallible) = (F::PARAMS.to_vec(), F::RESULT, F::FALLIBLE);
+        let body = Box::new(move |args: &[Value]| function.apply(args));
+        Host { function: HostFunction::new(name.to_owned(), params, result, false, fallible, body) }
+    }
+
+    /// The name under which formulas call it.
+    pub(crate) fn name(&self) -> &str {
+        self.function.name()
+    }
+
+    /// The function.
+    pub(crate) fn into_function(self) -> HostFunction {
+        self.function
+    }
+
+    /// Declares that the result depends on the arguments alone and that nothing else happens: calls may be merged, moved
+    /// and left out.
+    #[must_use]
+    pub fn pure(self) -> Host {
+        Host { function: self.function.into_pure() }
+    }
+}
+
+impl std::fmt::Debug for Host {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let types: Vec<&str> = self.function.params().iter().map(|t| t.name()).collect();
+        write!(f, "Host({}({}) -> {})", self.function.name(), types.join(", "), self.function.result())
+    }
+}
+
 /// Places for a few argument values without allocating.
 const INLINE_ARGS: usize = 8;
 
@@ -154,6 +204,147 @@ unsafe extern "sysv64" fn host_thunk(args: *const u64, data: *const (), context:
                 std::process::abort();
             }
             Outcome { bits: 0, failed: 1 }
+        }
+    }
+}
+
+/// How compiled code calls out for every row of a step: arguments lie in memory one after another, all rows of the
+/// first, then of the second; the results come behind the arguments.
+#[cfg(target_arch = "x86_64")]
+pub(crate) type LanesThunk = unsafe extern "sysv64" fn(area: *mut u8, data: *const (), lanes: u64);
+
+/// How arguments and result of a call for every row lie in memory, in 64 bits: from the lowest on, eight bits of rows,
+/// eight of bytes between one argument and the next, and four for the result and each argument ([`Lanes::BITS`] and so on).
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Lanes(pub(crate) u64);
+
+impl Lanes {
+    /// A bool: bit `i` is row `i`.
+    pub(crate) const BITS: u64 = 1;
+    /// Values of four bytes.
+    pub(crate) const FOUR: u64 = 2;
+    /// Values of eight bytes.
+    pub(crate) const EIGHT: u64 = 3;
+    /// A bool: all ones or all zeros in four bytes.
+    pub(crate) const MASK_FOUR: u64 = 4;
+    /// A bool: all ones or all zeros in eight bytes.
+    pub(crate) const MASK_EIGHT: u64 = 5;
+    /// As many arguments as there is room for.
+    pub(crate) const MOST_ARGS: usize = 11;
+
+    /// So many rows, `bytes` from one argument to the next, results and arguments like this.
+    pub(crate) fn new(rows: u32, bytes: u32, codes: impl Iterator<Item = u64>) -> Lanes {
+        let codes = codes.zip((16..).step_by(4)).fold(0, |all, (code, shift)| all | code << shift);
+        Lanes(u64::from(rows) | u64::from(bytes) << 8 | codes)
+    }
+
+    fn rows(self) -> usize {
+        (self.0 & 0xff) as usize
+    }
+
+    /// Bytes from the first argument to this one, and its code; the result is number 0 and lies behind the arguments.
+    fn place(self, number: usize) -> (usize, u64) {
+        let code = |n: usize| self.0 >> (16 + 4 * n) & 15;
+        let slot = if number == 0 { (1..=Lanes::MOST_ARGS).take_while(|&n| code(n) != 0).count() } else { number - 1 };
+        (slot * (self.0 >> 8 & 0xff) as usize, code(number))
+    }
+
+    /// Bytes from the start of the area to a row, and how many it has.
+    fn row(self, number: usize, row: usize) -> (usize, usize) {
+        let (at, code) = self.place(number);
+        match code {
+            Lanes::BITS => (at, 8),
+            Lanes::FOUR | Lanes::MASK_FOUR => (at + 4 * row, 4),
+            _ => (at + 8 * row, 8),
+        }
+    }
+
+    /// The word of a row.
+    ///
+    /// # Safety
+    /// `area` holds what is described.
+    #[cfg(target_arch = "x86_64")]
+    unsafe fn read(self, area: *const u8, number: usize, row: usize) -> u64 {
+        let ((at, bytes), (_, code)) = (self.row(number, row), self.place(number));
+        let mut word = [0; 8];
+        // SAFETY: the caller vouches for the area, of which every row of every argument is a part.
+        let from = unsafe { area.add(at) };
+        // SAFETY: the same.
+        unsafe { std::ptr::copy_nonoverlapping(from, word.as_mut_ptr(), bytes) };
+        let word = u64::from_le_bytes(word);
+        match code {
+            Lanes::BITS => word >> row & 1,
+            Lanes::MASK_FOUR | Lanes::MASK_EIGHT => u64::from(word != 0),
+            _ => word,
+        }
+    }
+
+    /// Writes the result of a row. Rows are written in order.
+    ///
+    /// # Safety
+    /// `area` holds what is described.
+    #[cfg(target_arch = "x86_64")]
+    unsafe fn write(self, area: *mut u8, row: usize, word: u64) {
+        let ((at, bytes), (_, code)) = (self.row(0, row), self.place(0));
+        let word = match code {
+            // SAFETY: as for the write below, and the rows before this one have been written.
+            Lanes::BITS if row > 0 => (unsafe { area.add(at).cast::<u64>().read_unaligned() }) | (word & 1) << row,
+            Lanes::BITS => word & 1,
+            Lanes::MASK_FOUR | Lanes::MASK_EIGHT => (word & 1).wrapping_neg(),
+            _ => word,
+        };
+        // SAFETY: the caller vouches for the area, of which every row of the result is a part.
+        let to = unsafe { area.add(at) };
+        // SAFETY: the same.
+        unsafe { std::ptr::copy_nonoverlapping(word.to_le_bytes().as_ptr(), to, bytes) };
+    }
+}
+
+/// The thunk of builtins and of operations that have no vector instructions: `data` is a [`Meaning`].
+#[cfg(target_arch = "x86_64")]
+pub(crate) const MEANING_LANES: LanesThunk = meaning_lanes;
+/// The thunk of host functions: `data` is a `HostFunction`.
+#[cfg(target_arch = "x86_64")]
+pub(crate) const HOST_LANES: LanesThunk = host_lanes;
+
+/// # Safety
+/// `area` holds arguments and has room for results as `lanes` says; `data` is a `Meaning` cast to a pointer.
+#[cfg(target_arch = "x86_64")]
+unsafe extern "sysv64" fn meaning_lanes(area: *mut u8, data: *const (), lanes: u64) {
+    // SAFETY: the caller passes a `Meaning` as `data` (`isa::*::packed::calls` is the only one that emits the pair);
+    // function pointers and data pointers have one size and representation on this target.
+    let meaning = unsafe { std::mem::transmute::<*const (), Meaning>(data) };
+    let lanes = Lanes(lanes);
+    for row in 0..lanes.rows() {
+        let mut words = [0; 3];
+        for (word, number) in words.iter_mut().zip(1..).filter(|(_, number)| lanes.place(*number).1 != 0) {
+            // SAFETY: the caller vouches for the area. The kernel tests compare every operation with its meaning.
+            *word = unsafe { lanes.read(area, number, row) };
+        }
+        let word = meaning(words[0], words[1], words[2]);
+        // SAFETY: the same.
+        unsafe { lanes.write(area, row, word) };
+    }
+}
+
+/// # Safety
+/// `area` holds arguments and has room for results as `lanes` says; `data` points to a live `HostFunction` that cannot fail.
+#[cfg(target_arch = "x86_64")]
+unsafe extern "sysv64" fn host_lanes(area: *mut u8, data: *const (), lanes: u64) {
+    // SAFETY: the compiled function owns an `Arc` of every host function that it calls, so `data` is alive.
+    let host = unsafe { &*data.cast::<HostFunction>() };
+    let lanes = Lanes(lanes);
+    let mut values = [Value::Bool(false); Lanes::MOST_ARGS];
+    for row in 0..lanes.rows() {
+        for ((value, &ty), number) in values.iter_mut().zip(&host.params).zip(1..) {
+            // SAFETY: the caller vouches for the area.
+            *value = Value::from_bits(ty, unsafe { lanes.read(area, number, row) });
+        }
+        match host.call(&values[..host.params.len()]) {
+            // SAFETY: the same.
+            Ok(value) => unsafe { lanes.write(area, row, value.to_bits()) },
+            // An infallible function failed (it panicked), and there is nobody to tell; see `host_thunk`.
+            Err(_) => std::process::abort(),
         }
     }
 }

@@ -101,6 +101,14 @@ impl Body {
     /// # Panics
     /// If the slices are shorter than the formula's inputs and results.
     pub(crate) fn call(&self, args: &[u64], out: &mut [u64]) -> Result<(), Stop> {
+        self.call_with(&mut Scratch::default(), args, out)
+    }
+
+    /// The same with memory for the interpreter that is reused.
+    ///
+    /// # Panics
+    /// As [`Body::call`].
+    pub(crate) fn call_with(&self, scratch: &mut Scratch, args: &[u64], out: &mut [u64]) -> Result<(), Stop> {
         match self {
             Body::Buffer(code) | Body::Native(code) => {
                 assert!(args.len() >= code.inputs && out.len() >= code.outputs && matches!(self, Body::Buffer(_)));
@@ -117,8 +125,7 @@ impl Body {
                 Err(Stop { kind, at: Ref(context.at), message })
             }
             Body::Interpreted(func) => {
-                let mut scratch = Scratch::default();
-                evaluate(func, args, &mut scratch)?;
+                evaluate(func, args, scratch)?;
                 for (word, &r) in out.iter_mut().zip(&func.results) {
                     *word = scratch.bits(r);
                 }

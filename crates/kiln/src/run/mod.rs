@@ -3,8 +3,15 @@
 pub(crate) mod call;
 #[cfg(test)]
 pub(crate) mod clock;
+pub(crate) mod columns;
+#[cfg(all(test, target_arch = "x86_64"))]
+mod columns_tests;
 pub(crate) mod cpu;
+pub(crate) mod environment;
 pub(crate) mod host;
 pub(crate) mod invoke;
+pub(crate) mod kernel;
+pub(crate) mod layout;
+pub(crate) mod rows;
 pub(crate) mod typed;
 pub(crate) mod view;

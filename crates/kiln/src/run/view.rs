@@ -20,6 +20,7 @@ pub struct Column<'a> {
     start: *const u8,
     rows: usize,
     stride: isize,
+    shared: bool,
     owner: PhantomData<&'a [u8]>,
 }
 
@@ -29,6 +30,7 @@ pub struct ColumnMut<'a> {
     start: *mut u8,
     rows: usize,
     stride: isize,
+    shared: bool,
     owner: PhantomData<&'a mut [u8]>,
 }
 
@@ -49,20 +51,41 @@ impl<'a> Column<'a> {
     #[must_use]
     pub fn new<T: Scalar>(rows: &'a [T]) -> Column<'a> {
         let start = rows.as_ptr().cast();
-        Column { ty: T::TYPE, start, rows: rows.len(), stride: size_of::<T>() as isize, owner: PhantomData }
+        Column {
+            ty: T::TYPE,
+            start,
+            rows: rows.len(),
+            stride: size_of::<T>() as isize,
+            shared: false,
+            owner: PhantomData,
+        }
     }
 
     /// The same value in as many rows as the other columns have.
     #[must_use]
     pub fn constant<T: Scalar>(value: &'a T) -> Column<'a> {
-        Column { ty: T::TYPE, start: std::ptr::from_ref(value).cast(), rows: ANY, stride: 0, owner: PhantomData }
+        Column {
+            ty: T::TYPE,
+            start: std::ptr::from_ref(value).cast(),
+            rows: ANY,
+            stride: 0,
+            shared: false,
+            owner: PhantomData,
+        }
     }
 
     /// Rows in cells, which an output may share: then a formula is evaluated in place.
     #[must_use]
     pub fn from_cells<T: Scalar>(rows: &'a [Cell<T>]) -> Column<'a> {
         let start = rows.as_ptr().cast();
-        Column { ty: T::TYPE, start, rows: rows.len(), stride: size_of::<T>() as isize, owner: PhantomData }
+        Column {
+            ty: T::TYPE,
+            start,
+            rows: rows.len(),
+            stride: size_of::<T>() as isize,
+            shared: true,
+            owner: PhantomData,
+        }
     }
 
     /// Rows from raw parts: row `i` of `rows` stands `i * stride` bytes from `start`.
@@ -72,7 +95,7 @@ impl<'a> Column<'a> {
     /// may write to it, unless it is an output of the same call that is in exactly the same place.
     #[must_use]
     pub unsafe fn from_raw(ty: Type, start: *const u8, rows: usize, stride: isize) -> Column<'a> {
-        Column { ty, start, rows, stride, owner: PhantomData }
+        Column { ty, start, rows, stride, shared: false, owner: PhantomData }
     }
 
     /// Every `step`-th row, from the first on.
@@ -133,6 +156,11 @@ impl<'a> Column<'a> {
         self.start
     }
 
+    /// Are the rows cells, to which others on this thread may write?
+    pub(crate) fn is_shared(&self) -> bool {
+        self.shared
+    }
+
     /// The value in a row.
     ///
     /// # Panics
@@ -154,14 +182,28 @@ impl<'a> ColumnMut<'a> {
     #[must_use]
     pub fn new<T: Scalar>(rows: &'a mut [T]) -> ColumnMut<'a> {
         let start = rows.as_mut_ptr().cast();
-        ColumnMut { ty: T::TYPE, start, rows: rows.len(), stride: size_of::<T>() as isize, owner: PhantomData }
+        ColumnMut {
+            ty: T::TYPE,
+            start,
+            rows: rows.len(),
+            stride: size_of::<T>() as isize,
+            shared: false,
+            owner: PhantomData,
+        }
     }
 
     /// Rows in cells, which an input may share: then a formula is evaluated in place.
     #[must_use]
     pub fn from_cells<T: Scalar>(rows: &'a [Cell<T>]) -> ColumnMut<'a> {
         let start = rows.as_ptr().cast_mut().cast();
-        ColumnMut { ty: T::TYPE, start, rows: rows.len(), stride: size_of::<T>() as isize, owner: PhantomData }
+        ColumnMut {
+            ty: T::TYPE,
+            start,
+            rows: rows.len(),
+            stride: size_of::<T>() as isize,
+            shared: true,
+            owner: PhantomData,
+        }
     }
 
     /// Rows from raw parts: row `i` of `rows` stands `i * stride` bytes from `start`. With a stride of 0 the last row
@@ -172,7 +214,7 @@ impl<'a> ColumnMut<'a> {
     /// or write it, unless it is an input of the same call that is in exactly the same place.
     #[must_use]
     pub unsafe fn from_raw(ty: Type, start: *mut u8, rows: usize, stride: isize) -> ColumnMut<'a> {
-        ColumnMut { ty, start, rows, stride, owner: PhantomData }
+        ColumnMut { ty, start, rows, stride, shared: false, owner: PhantomData }
     }
 
     /// The same view for a shorter time.
@@ -212,6 +254,11 @@ impl<'a> ColumnMut<'a> {
     /// Address of the first row.
     pub(crate) fn start(&self) -> *mut u8 {
         self.start
+    }
+
+    /// Are the rows cells, to which others on this thread may write?
+    pub(crate) fn is_shared(&self) -> bool {
+        self.shared
     }
 
     /// Writes a row.

@@ -13,8 +13,8 @@ use super::regs::{R8, R9, RAX, RCX, RDI, RDX, RSI, RSP};
 use crate::ir::{Func, Node, Ref};
 #[cfg(any(test, debug_assertions))]
 use crate::mach::check::Contract;
-use crate::mach::walk::{Address, Chaos, Entry, Hidden, Target, Walk};
-use crate::mach::{MInst, Reg};
+use crate::mach::walk::{Address, Chaos, Entry, Hidden, Shape, Target, Walk};
+use crate::mach::{MInst, Reg, Sets};
 use crate::ops::Op;
 use crate::types::Type;
 
@@ -28,7 +28,7 @@ pub(crate) struct Abi {
     /// Words that the caller leaves between the return address and stack arguments.
     shadow_words: u32,
     /// Registers that a function must give back as it found them, by class.
-    callee_saved: [u32; 2],
+    callee_saved: Sets,
 }
 
 const XMM: [Reg; 8] = {
@@ -50,7 +50,7 @@ pub(crate) static SYSV: Abi = Abi {
     float_args: &XMM,
     positional: false,
     shadow_words: 0,
-    callee_saved: [SAVED_BY_BOTH, 0],
+    callee_saved: [SAVED_BY_BOTH, 0, 0],
 };
 
 /// Microsoft x64 calling convention.
@@ -59,7 +59,7 @@ pub(crate) static WIN64: Abi = Abi {
     float_args: XMM.first_chunk::<4>().unwrap(),
     positional: true,
     shadow_words: 4,
-    callee_saved: [SAVED_BY_BOTH | 1 << 6 | 1 << 7, 0xffc0],
+    callee_saved: [SAVED_BY_BOTH | 1 << 6 | 1 << 7, 0xffc0, 0],
 };
 
 /// How a function is entered.
@@ -75,7 +75,7 @@ pub(crate) enum Convention {
 pub(crate) const HOST: &Abi = if cfg!(windows) { &WIN64 } else { &SYSV };
 
 /// Registers that calls destroy: all that System V does not save.
-pub(super) const CALL_CLOBBERS: [u32; 2] = [0xffff & !(SAVED_BY_BOTH | 1 << 4), 0xffff];
+pub(super) const CALL_CLOBBERS: Sets = [0xffff & !(SAVED_BY_BOTH | 1 << 4), 0xffff, 0];
 
 /// The largest stack frame, in words: a function must run on small thread stacks.
 const LARGEST_FRAME: u32 = 4096;
@@ -105,8 +105,10 @@ pub(crate) fn compile(
     let argument_words = argument_words(func, target);
     let entry = Entry {
         params_in_memory: matches!(convention, Convention::Buffer),
-        allocatable: [0xffff & !(1 << 4), 0xffff],
-        preferred: [CALL_CLOBBERS[0], 0xffff],
+        shape: Shape::SCALAR,
+        branches_freely: true,
+        allocatable: [0xffff & !(1 << 4), 0xffff, 0],
+        preferred: [CALL_CLOBBERS[0], 0xffff, 0],
         argument_words,
     };
     let is_call = |node: &Node| matches!(node.op, Op::Call | Op::CallPinned) || target.is_called(func, node);
@@ -205,7 +207,7 @@ fn return_in_buffer(walk: &mut Walk, target: &X64, func: &Func) {
     for (i, &result) in func.results.iter().enumerate() {
         let base = walk.use_reg(target, func, out);
         let from = walk.use_reg(target, func, result);
-        let to = Address { mode: 1, base, disp: 8 * i as i32 };
+        let to = Address::at(base, 8 * i as i32);
         let ty = if func.ty(result).is_float() { func.ty(result) } else { Type::I64 };
         walk.emit(target.store(to, ty, from));
         walk.unlock(base);
@@ -245,7 +247,7 @@ fn receive(walk: &mut Walk, target: &X64, func: &Func, convention: Convention, f
             walk.flush_moves(target);
             store_received(walk, target, func, Type::I64, &[(Hidden::Args, RDI), (Hidden::Out, RSI)]);
             if let Some(slot) = walk.context_slot {
-                walk.emit(target.store(Address { mode: 1, base: RSP, disp: 8 * slot as i32 }, Type::I64, RDX));
+                walk.emit(target.store(Address::at(RSP, 8 * slot as i32), Type::I64, RDX));
             }
             return;
         }
@@ -260,7 +262,7 @@ fn receive(walk: &mut Walk, target: &X64, func: &Func, convention: Convention, f
     walk.flush_moves(target);
     for &r in &params {
         let Some(slot) = walk.slot_of(r) else { continue };
-        let to = Address { mode: 1, base: RSP, disp: 8 * slot as i32 };
+        let to = Address::at(RSP, 8 * slot as i32);
         match source(r) {
             Source::Reg(reg) => walk.emit_store(target, r, to, slot, func.ty(r), reg),
             Source::Stack(word) => {
@@ -282,7 +284,7 @@ fn store_received(walk: &mut Walk, target: &X64, func: &Func, ty: Type, given: &
     for &(which, reg) in given {
         let value = walk.hidden(func, which);
         if let Some(slot) = walk.slot_of(value) {
-            walk.emit_store(target, value, Address { mode: 1, base: RSP, disp: 8 * slot as i32 }, slot, ty, reg);
+            walk.emit_store(target, value, Address::at(RSP, 8 * slot as i32), slot, ty, reg);
         }
     }
 }
@@ -329,7 +331,7 @@ impl Frame {
     /// The address of a stack argument.
     fn incoming(&self, word: u32) -> Address {
         let above = self.pushed.count_ones() + 1 + self.shadow_words + word;
-        Address { mode: 1, base: RSP, disp: self.bytes + 8 * above as i32 }
+        Address::at(RSP, self.bytes + 8 * above as i32)
     }
 
     fn saved(&self) -> impl Iterator<Item = (Reg, i32)> {

@@ -1119,6 +1119,8 @@ instructions! {
     VPSHUFB_E128             "VPSHUFB xmm1 {k1}{z}, xmm2, xmm3/m128"                    "EVEX.128.66.0F38.WIG 00 /r"         AVX512BW | AVX512VL  "wrr";
     VPSHUFB_E256             "VPSHUFB ymm1 {k1}{z}, ymm2, ymm3/m256"                    "EVEX.256.66.0F38.WIG 00 /r"         AVX512BW | AVX512VL  "wrr";
     VPSHUFB_512              "VPSHUFB zmm1 {k1}{z}, zmm2, zmm3/m512"                    "EVEX.512.66.0F38.WIG 00 /r"         AVX512BW             "wrr";
+    PUNPCKLBW                "PUNPCKLBW xmm1, xmm2/m128"                                "66 0F 60 /r"                        SSE2                 "xr";
+    PUNPCKLWD                "PUNPCKLWD xmm1, xmm2/m128"                                "66 0F 61 /r"                        SSE2                 "xr";
     PUNPCKLDQ                "PUNPCKLDQ xmm1, xmm2/m128"                                "66 0F 62 /r"                        SSE2                 "xr";
     VPUNPCKLDQ_128           "VPUNPCKLDQ xmm1, xmm2, xmm3/m128"                         "VEX.128.66.0F.WIG 62 /r"            AVX                  "wrr";
     VPUNPCKLDQ_256           "VPUNPCKLDQ ymm1, ymm2, ymm3/m256"                         "VEX.256.66.0F.WIG 62 /r"            AVX2                 "wrr";

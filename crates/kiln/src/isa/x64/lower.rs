@@ -14,7 +14,7 @@ use super::regs::{RAX, RCX, RDI, RDX, RSI, RSP};
 use crate::ir::{Func, Node, Ref, Target as Callee, TrapKind};
 use crate::mach::buffer::Pool;
 use crate::mach::walk::{Address, Rm, Target, Walk};
-use crate::mach::{Inst, Label, MInst, Mem, Reg, RegClass};
+use crate::mach::{Inst, Label, MInst, Mem, Reg, RegClass, Sets};
 use crate::ops::Op;
 use crate::run::host;
 use crate::types::Type;
@@ -87,7 +87,7 @@ pub(super) fn op1(inst: Inst, a: Reg) -> MInst {
 pub(super) fn op2(inst: Inst, a: Reg, b: Rm) -> MInst {
     match b {
         Rm::Reg(b) => op(inst, [a, b, Reg::NONE]),
-        Rm::Mem(m) => MInst { mode: m.mode, disp: m.disp, ..op(inst, [a, m.base, Reg::NONE]) },
+        Rm::Mem(m) => MInst { mode: m.mode, index: m.index, disp: m.disp, ..op(inst, [a, m.base, Reg::NONE]) },
     }
 }
 
@@ -95,7 +95,7 @@ pub(super) fn op2(inst: Inst, a: Reg, b: Rm) -> MInst {
 pub(super) fn op3(inst: Inst, a: Reg, b: Reg, c: Rm) -> MInst {
     match c {
         Rm::Reg(c) => op(inst, [a, b, c]),
-        Rm::Mem(m) => MInst { mode: m.mode, disp: m.disp, ..op(inst, [a, b, m.base]) },
+        Rm::Mem(m) => MInst { mode: m.mode, index: m.index, disp: m.disp, ..op(inst, [a, b, m.base]) },
     }
 }
 
@@ -372,7 +372,7 @@ impl X64 {
 
     fn shift_by_rcx(&self, walk: &mut Walk, func: &Func, to: Reg, a: Ref, count: Ref, inst: Inst) {
         // The shift works on a register that is not rcx; what lives in rcx afterwards is put back.
-        walk.vacate(self, func, RCX, [1 << RCX.number(), 0]);
+        walk.vacate(self, func, RCX, [1 << RCX.number(), 0, 0]);
         let work = if to == RCX { walk.temp(self, func, RegClass::Gpr) } else { to };
         let bring = self.bring(walk, func, work, a);
         walk.unlock(RCX);
@@ -389,7 +389,7 @@ impl X64 {
 
     /// Integer division; never traps. See [`X64::divide_sequence`].
     fn divide(&self, walk: &mut Walk, func: &Func, r: Ref, node: &Node) {
-        let clobbered = [1 << RAX.number() | 1 << RDX.number(), 0];
+        let clobbered = [1 << RAX.number() | 1 << RDX.number(), 0, 0];
         let to = walk.def(self, func, r);
         for reg in [RAX, RDX] {
             walk.vacate(self, func, reg, clobbered);
@@ -503,7 +503,7 @@ impl X64 {
         let entry = walk.pool_word(thunk);
         walk.emit(MInst { mode: entry.mode, disp: entry.disp, ..op1(CALL_RM64, Reg::NONE) });
         walk.emit(match walk.context_slot {
-            Some(slot) => self.load(RDX, Type::I64, Address { mode: 1, base: RSP, disp: 8 * slot as i32 }),
+            Some(slot) => self.load(RDX, Type::I64, Address::at(RSP, 8 * slot as i32)),
             None => op(XOR_R32_RM32, [RDX, RDX, Reg::NONE]),
         });
         walk.emit(constant64(RSI, data));
@@ -512,7 +512,7 @@ impl X64 {
         for (i, &arg) in args.iter().enumerate() {
             let from = walk.use_reg(self, func, arg);
             let ty = if func.ty(arg).is_float() { func.ty(arg) } else { Type::I64 };
-            walk.emit(self.store(Address { mode: 1, base: RSP, disp: 8 * i as i32 }, ty, from));
+            walk.emit(self.store(Address::at(RSP, 8 * i as i32), ty, from));
             walk.unlock_all();
         }
     }
@@ -522,7 +522,7 @@ impl X64 {
         let label = walk.label();
         let (Some(slot), Some(exit)) = (walk.context_slot, walk.exit_label) else { return label };
         walk.emit_end(with_imm(MInst::new(Inst::BIND), label.0 as i32));
-        walk.emit_end(self.load(RCX, Type::I64, Address { mode: 1, base: RSP, disp: 8 * slot as i32 }));
+        walk.emit_end(self.load(RCX, Type::I64, Address::at(RSP, 8 * slot as i32)));
         for (disp, value) in [(0, r.0), (4, kind as u32)] {
             let store = MInst { mode: 1, disp, imm: value as i32, ..op1(MOV_RM32_IMM32, RCX) };
             walk.emit_end(store);
@@ -601,7 +601,7 @@ impl Target for X64 {
             if bits == 0 {
                 return if self.vex { op(VXORPS_128, [to, to, to]) } else { op(XORPS, [to, to, Reg::NONE]) };
             }
-            let at = Address { mode: Mem::Pool as u8, base: Reg::NONE, disp: pool.add(&bits.to_le_bytes()) };
+            let at = Address::pool(pool.add(&bits.to_le_bytes()));
             return self.load(to, ty, at);
         }
         if bits == 0 {
@@ -613,7 +613,7 @@ impl Target for X64 {
         if bits as i64 == i64::from(bits as i32) {
             return with_imm(op1(MOV_RM64_IMM32, to), bits as i32);
         }
-        let at = Address { mode: Mem::Pool as u8, base: Reg::NONE, disp: pool.add(&bits.to_le_bytes()) };
+        let at = Address::pool(pool.add(&bits.to_le_bytes()));
         self.load(to, ty, at)
     }
 
@@ -629,7 +629,7 @@ impl Target for X64 {
         self.branch(walk, func, condition, label, true);
     }
 
-    fn kept_by_calls(&self) -> [u32; 2] {
+    fn kept_by_calls(&self) -> Sets {
         CALL_CLOBBERS.map(|mask| !mask)
     }
 
@@ -696,6 +696,12 @@ impl Target for X64 {
             Op::AddOverflows | Op::SubOverflows | Op::MulOverflows => self.overflow(walk, func, r, &node),
             Op::Select if float => self.select_float(walk, func, r, &node),
             Op::Select => self.select_int(walk, func, r, &node),
+            // There is one row.
+            Op::Any => {
+                let to = walk.def(self, func, r);
+                let bring = self.bring(walk, func, to, Ref(node.a));
+                self.emit_bring(walk, bring);
+            }
             Op::Convert => self.convert(walk, func, r, &node),
             Op::Bitcast => self.bitcast(walk, func, r, &node),
             Op::Call | Op::CallPinned => self.call_callee(walk, func, r, &node),

@@ -15,6 +15,7 @@ mod floats;
 pub(crate) mod insts;
 pub(crate) mod lower;
 pub(crate) mod notation;
+pub(crate) mod packed;
 pub(crate) mod regs;
 pub(crate) mod text;
 

@@ -7,7 +7,7 @@
 #![forbid(unsafe_code)]
 
 use crate::ir::Ref;
-use crate::mach::{Label, MInst, Reg};
+use crate::mach::{Label, MInst, Reg, Sets};
 
 /// What one instruction does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -95,7 +95,7 @@ pub(crate) struct Contract {
     /// Do bools on entry have only their lowest byte?
     pub(crate) raw_bools: bool,
     /// Registers that must be given back as they were, by class.
-    pub(crate) saved: [u32; 2],
+    pub(crate) saved: Sets,
     /// How many bytes of such a vector register count.
     pub(crate) saved_vector_bytes: i32,
     /// Where the first result is returned; none: all are stored behind [`Hidden::Out`].

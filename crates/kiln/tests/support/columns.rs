@@ -1,0 +1,152 @@
+//! Columns anywhere in a piece of memory, and what a formula makes of them when it is called row by row.
+//!
+//! The one idea: inputs, outputs and what lies between them are one vector of bytes. What a column call should do to it is
+//! worked out on a copy, by single calls: all rows are evaluated before any is stored. Then the whole memory is compared,
+//! so that a byte written beside a row shows as much as a wrong value. This file knows no engine.
+
+#![allow(clippy::unwrap_used, reason = "a test fails where it unwraps")]
+#![allow(unreachable_pub, reason = "it is a module of several programs")]
+#![allow(dead_code, reason = "each test program uses a part of it")]
+
+use kiln::{AsColumn, AsColumnMut, Column, ColumnMut, Function, RunError, Type, Value};
+
+/// Where a column lies: row `i` is at `start + i * stride` of the memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Lay {
+    pub ty: Type,
+    pub start: usize,
+    pub stride: isize,
+}
+
+pub fn size(ty: Type) -> usize {
+    match ty {
+        Type::Bool => 1,
+        Type::I32 | Type::F32 => 4,
+        Type::I64 | Type::F64 => 8,
+    }
+}
+
+impl Lay {
+    pub fn at(&self, row: usize) -> usize {
+        self.start.checked_add_signed(row as isize * self.stride).unwrap()
+    }
+
+    pub fn get(&self, memory: &[u8], row: usize) -> Value {
+        let mut word = [0; 8];
+        word[..size(self.ty)].copy_from_slice(&memory[self.at(row)..][..size(self.ty)]);
+        Value::from_bits(self.ty, u64::from_le_bytes(word))
+    }
+
+    pub fn set(&self, memory: &mut [u8], row: usize, value: Value) {
+        assert_eq!(value.ty(), self.ty);
+        memory[self.at(row)..][..size(self.ty)].copy_from_slice(&value.to_bits().to_le_bytes()[..size(self.ty)]);
+    }
+}
+
+/// The types of inputs and outputs.
+pub fn types(function: &Function) -> (Vec<Type>, Vec<Type>) {
+    (function.params().iter().map(|p| p.ty).collect(), function.outputs().iter().map(|o| o.ty).collect())
+}
+
+/// What a column call should do to the memory, and what it should return.
+pub fn by_rows(function: &Function, lays: &[Lay], rows: usize, memory: &mut [u8]) -> Result<(), RunError> {
+    let (inputs, outputs) = lays.split_at(function.params().len());
+    let mut results = Vec::new();
+    for row in 0..rows {
+        let args: Vec<Value> = inputs.iter().map(|lay| lay.get(memory, row)).collect();
+        let result = function.call_all(&args);
+        results.push(result.map_err(|error| RunError::Row { row, error: Box::new(error) })?);
+    }
+    for (i, lay) in outputs.iter().enumerate() {
+        for (row, values) in results.iter().enumerate() {
+            lay.set(memory, row, values[i]);
+        }
+    }
+    Ok(())
+}
+
+/// Calls the formula on the columns in the memory.
+pub fn by_columns(function: &Function, lays: &[Lay], rows: usize, memory: &mut [u8]) -> Result<(), RunError> {
+    let base = memory.as_mut_ptr();
+    let (inputs, outputs) = lays.split_at(function.params().len());
+    for lay in lays.iter().filter(|_| rows > 0) {
+        for row in [0, rows - 1] {
+            assert!(lay.at(row) + size(lay.ty) <= memory.len());
+        }
+    }
+    let input = |lay: &Lay| {
+        // SAFETY: the rows lie in the memory, which nobody else uses; the driver copes with overlapping, which cells allow.
+        unsafe { Column::from_raw(lay.ty, base.wrapping_add(lay.start), rows, lay.stride) }
+    };
+    let output = |lay: &Lay| {
+        // SAFETY: as above.
+        unsafe { ColumnMut::from_raw(lay.ty, base.wrapping_add(lay.start), rows, lay.stride) }
+    };
+    let inputs: Vec<Column<'_>> = inputs.iter().map(input).collect();
+    let mut outputs: Vec<ColumnMut<'_>> = outputs.iter().map(output).collect();
+    let inputs: Vec<&dyn AsColumn> = inputs.iter().map(|column| column as &dyn AsColumn).collect();
+    let mut outputs: Vec<&mut dyn AsColumnMut> = outputs.iter_mut().map(|c| c as &mut dyn AsColumnMut).collect();
+    function.eval_columns_all(&inputs, &mut outputs)
+}
+
+/// Compares a column call with single calls on the same memory, whole: `note` says what the case is. If a row fails, the
+/// bytes of outputs are unspecified, and all others must be as they were.
+pub fn compare(function: &Function, lays: &[Lay], rows: usize, memory: &[u8], note: &dyn Fn() -> String) {
+    let (mut want, mut got) = (memory.to_vec(), memory.to_vec());
+    let expected = by_rows(function, lays, rows, &mut want);
+    let result = by_columns(function, lays, rows, &mut got);
+    assert_eq!(result, expected, "{}\n{lays:?}, {rows} rows", note());
+    let outputs = &lays[function.params().len()..];
+    // NaNs of any bits are equal.
+    for lay in outputs {
+        for row in 0..rows {
+            let (a, b) = (lay.get(&want, row), lay.get(&got, row));
+            if result.is_err() || a.is_nan() && b.is_nan() {
+                let bytes = lay.at(row)..lay.at(row) + size(lay.ty);
+                got[bytes.clone()].copy_from_slice(&want[bytes]);
+            }
+        }
+    }
+    if let Some(at) = (0..want.len()).find(|&at| want[at] != got[at]) {
+        let row = |lay: &Lay| (0..rows).find(|&row| (lay.at(row)..lay.at(row) + size(lay.ty)).contains(&at));
+        let Some((lay, row)) = outputs.iter().find_map(|lay| Some((lay, row(lay)?))) else {
+            panic!("{}\n{lays:?}, {rows} rows: byte {at}, which is no row's, has changed", note());
+        };
+        let (want, got) = (lay.get(&want, row), lay.get(&got, row));
+        panic!("{}\n{lays:?}, {rows} rows: row {row} of {lay:?} is {got:?}, not {want:?}", note());
+    }
+}
+
+/// Puts columns into a memory, each with some bytes before it, and fills it.
+pub struct Setter {
+    pub lays: Vec<Lay>,
+    end: usize,
+}
+
+impl Setter {
+    pub fn new() -> Setter {
+        Setter { lays: Vec::new(), end: 0 }
+    }
+
+    /// Adds a column whose first byte is at `gap` behind the last one of the column before.
+    pub fn add(&mut self, ty: Type, stride: isize, rows: usize, gap: usize) -> Lay {
+        let length = stride.unsigned_abs() * rows.saturating_sub(1);
+        let first = self.end + gap;
+        let start = if stride < 0 { first + length } else { first };
+        self.end = first + length + size(ty);
+        self.lays.push(Lay { ty, start, stride });
+        Lay { ty, start, stride }
+    }
+
+    /// The memory: rows of the first `inputs` columns as `value` says, and bytes that are neither zero nor constant.
+    pub fn fill(&self, inputs: usize, rows: usize, mut value: impl FnMut(usize, usize, Type) -> Value) -> Vec<u8> {
+        let mut memory: Vec<u8> = (0..self.end + 64).map(|i| (i as u8).wrapping_mul(37) | 0x80).collect();
+        for (i, lay) in self.lays[..inputs].iter().enumerate() {
+            for row in 0..rows {
+                let value = value(i, row, lay.ty);
+                lay.set(&mut memory, row, value);
+            }
+        }
+        memory
+    }
+}
