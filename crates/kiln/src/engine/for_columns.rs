@@ -7,8 +7,10 @@ use super::{Function, Wanted};
 use crate::columns::Prepared;
 use crate::error::RunError;
 use crate::ir::blocks::Blocks;
+use crate::run::columns::Hosts;
 use crate::run::invoke::Body;
 use crate::run::kernel::Kernel;
+use crate::run::threads::Threads;
 use std::sync::OnceLock;
 
 impl Function {
@@ -43,6 +45,20 @@ impl Function {
         });
         shared.put_back(compiler);
         kernel
+    }
+
+    /// What the formula calls of the host program.
+    pub(crate) fn hosts(&self) -> Hosts {
+        match &self.inner.hosts[..] {
+            [] => Hosts::None,
+            hosts if hosts.iter().all(|host| host.is_pure()) => Hosts::Pure,
+            _ => Hosts::WithEffects,
+        }
+    }
+
+    /// The threads of calls over many rows.
+    pub(crate) fn threads(&self) -> &Threads {
+        &self.inner.shared.threads
     }
 
     /// The place of what runs columns.

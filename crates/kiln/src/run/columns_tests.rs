@@ -252,3 +252,67 @@ fn many_columns_are_columns_too() {
         }
     }
 }
+
+#[cfg(feature = "threads")]
+#[test]
+fn chunks_and_threads_give_the_same_bytes() {
+    use super::layout::Place;
+    use super::threads::Threads;
+    use super::view::{Column, ColumnMut};
+    let rows = 3000;
+    let mut random = Random(5);
+    for fake in FAKES.iter().map(Some).chain([None]) {
+        let function = function(fake);
+        for contiguous in [true, false] {
+            for zero in [None, Some(0), Some(1234), Some(2999)] {
+                let (lays, setter) = random_layout(&mut random, rows, contiguous);
+                let memory = setter.fill(3, rows, |_, row, ty| match ty {
+                    Type::I32 if Some(row) == zero || row > 2000 && zero.is_some() => Value::I32(0),
+                    _ => random.value(ty),
+                });
+                let mut want = memory.clone();
+                let expected = support::by_rows(&function, &lays, rows, &mut want);
+                for (threads, chunk) in [(1, 7), (2, 1), (2, 64), (3, 100), (4, 1000), (8, 37), (2, 5000)] {
+                    let mut got = memory.clone();
+                    let base = got.as_mut_ptr();
+                    let place = |(i, lay): (usize, &Lay)| {
+                        let start = base.wrapping_add(lay.start);
+                        if i < 3 {
+                            // SAFETY: the rows lie in the memory, which nobody else uses.
+                            return Place::of_input(unsafe { Column::from_raw(lay.ty, start, rows, lay.stride) });
+                        }
+                        // SAFETY: as above.
+                        Place::of_output(unsafe { ColumnMut::from_raw(lay.ty, start, rows, lay.stride) })
+                    };
+                    let places: Vec<Place<'_>> = lays.iter().enumerate().map(place).collect();
+                    let threads = Threads::with_chunks(std::num::NonZeroUsize::new(threads), chunk);
+                    assert_eq!(function.run_columns(&places, rows, 0, &threads), expected);
+                    assert!(expected.is_err() || got == want, "{threads:?} {lays:?}");
+                }
+            }
+        }
+    }
+}
+
+#[cfg(feature = "threads")]
+#[test]
+fn a_call_from_a_pool_stays_in_it() {
+    let mut options = Options::default();
+    options.threads = std::num::NonZeroUsize::new(4);
+    let mut engine = Engine::with_options(options).unwrap();
+    let strangers = std::sync::Arc::new(std::sync::atomic::AtomicUsize::new(0));
+    let count = strangers.clone();
+    let look = move |x: f64| {
+        let own = std::thread::current().name().is_some_and(|name| name.starts_with("ours"));
+        count.fetch_add(usize::from(!own), std::sync::atomic::Ordering::Relaxed);
+        x
+    };
+    engine.register(crate::engine::Host::new("look", look).pure()).unwrap();
+    let function = engine.formula("look(x)").params("x").compile().unwrap();
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(3).thread_name(|i| format!("ours {i}")).build().unwrap();
+    let x: Vec<f64> = (0..200_000).map(f64::from).collect();
+    let mut out = vec![0.0; x.len()];
+    pool.install(|| function.eval_columns(&[&x], &mut out)).unwrap();
+    assert_eq!(out, x);
+    assert_eq!(strangers.load(std::sync::atomic::Ordering::Relaxed), 0);
+}

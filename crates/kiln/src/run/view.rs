@@ -74,7 +74,7 @@ impl<'a> Column<'a> {
         }
     }
 
-    /// Rows in cells, which an output may share: then a formula is evaluated in place.
+    /// Rows in cells, which an output may share: then a formula is evaluated in place. Calls with cells take one thread.
     #[must_use]
     pub fn from_cells<T: Scalar>(rows: &'a [Cell<T>]) -> Column<'a> {
         let start = rows.as_ptr().cast();
@@ -192,7 +192,7 @@ impl<'a> ColumnMut<'a> {
         }
     }
 
-    /// Rows in cells, which an input may share: then a formula is evaluated in place.
+    /// Rows in cells, which an input may share: then a formula is evaluated in place. Calls with cells take one thread.
     #[must_use]
     pub fn from_cells<T: Scalar>(rows: &'a [Cell<T>]) -> ColumnMut<'a> {
         let start = rows.as_ptr().cast_mut().cast();
