@@ -162,7 +162,7 @@ impl Function {
     fn prepare(&self) -> Result<Prepared, RunError> {
         let scalar = self.scalar_for_columns()?;
         let kernel = self.kernel().map(Machinery::Kernel);
-        let blocks = || Some(Machinery::Blocks(columns::BlockEngine::new(self.blocks()?)));
+        let blocks = || Some(Machinery::Blocks(Box::new(columns::BlockEngine::new(self.blocks()?))));
         let machinery = kernel.or_else(blocks).unwrap_or(Machinery::Rows);
         let types = self.params().iter().map(|param| param.ty).chain(self.outputs().iter().map(|output| output.ty));
         let (types, inputs, hosts) = (types.collect(), self.params().len(), self.hosts());

@@ -30,7 +30,7 @@ pub(crate) enum Machinery {
     #[cfg_attr(not(test), allow(dead_code, reason = "no stage makes such code yet"))]
     Kernel(Kernel),
     /// The interpreter of blocks of rows.
-    Blocks(BlockEngine),
+    Blocks(Box<BlockEngine>),
     /// The scalar code, row by row in ascending order.
     Rows,
 }

@@ -27,11 +27,11 @@ extern "sysv64" fn fake<const R: usize>(columns: *const *mut u8, steps: usize, _
         let mut rows = [(0i64, 0i32, 0f32); R];
         for (i, row) in rows.iter_mut().enumerate() {
             // SAFETY: the driver vouches for the rows of all steps; a row too many is seen by `compare` or a guard page.
-            row.0 = unsafe { n.cast::<i64>().add(first + i).read_unaligned() };
+            row.0 = unsafe { n.cast::<i64>().wrapping_add(first + i).read_unaligned() };
             // SAFETY: as above.
-            row.1 = unsafe { k.cast::<i32>().add(first + i).read_unaligned() };
+            row.1 = unsafe { k.cast::<i32>().wrapping_add(first + i).read_unaligned() };
             // SAFETY: as above.
-            row.2 = unsafe { x.cast::<f32>().add(first + i).read_unaligned() };
+            row.2 = unsafe { x.cast::<f32>().wrapping_add(first + i).read_unaligned() };
         }
         if rows.iter().any(|row| row.1 == 0 || row.1 == 77) {
             return step;
@@ -40,11 +40,11 @@ extern "sysv64" fn fake<const R: usize>(columns: *const *mut u8, steps: usize, _
             let quotient = row.0.wrapping_div_euclid(i64::from(row.1));
             let floor = quotient - i64::from(row.1 < 0 && row.0.wrapping_rem_euclid(i64::from(row.1)) != 0);
             // SAFETY: as above.
-            unsafe { q.cast::<i64>().add(first + i).write_unaligned(floor + 1) };
+            unsafe { q.cast::<i64>().wrapping_add(first + i).write_unaligned(floor + 1) };
             // SAFETY: as above.
-            unsafe { big.add(first + i).write(u8::from(row.2 > 0.5)) };
+            unsafe { big.wrapping_add(first + i).write(u8::from(row.2 > 0.5)) };
             // SAFETY: as above.
-            unsafe { y.cast::<f32>().add(first + i).write_unaligned(2.0 * row.2) };
+            unsafe { y.cast::<f32>().wrapping_add(first + i).write_unaligned(2.0 * row.2) };
         }
     }
     steps
@@ -54,8 +54,7 @@ const FAKES: [(usize, KernelEntry); 6] =
     [(2, fake::<2>), (4, fake::<4>), (8, fake::<8>), (16, fake::<16>), (32, fake::<32>), (64, fake::<64>)];
 
 fn function(fake: Option<&(usize, KernelEntry)>) -> Function {
-    let mut options = Options::default();
-    options.checked = true;
+    let options = Options { checked: true, ..Options::default() };
     let engine = Engine::with_options(options).unwrap();
     let function = engine.formula(FORMULA).params(PARAMS).compile().unwrap();
     if let Some((rows, entry)) = fake {
@@ -224,14 +223,14 @@ extern "sysv64" fn sum<const R: usize>(columns: *const *mut u8, steps: usize, _:
         let mut total = 0.0;
         for i in 0..300 {
             // SAFETY: there are 300 inputs and an output.
-            let column = unsafe { *columns.add(i) };
+            let column = unsafe { *columns.wrapping_add(i) };
             // SAFETY: the driver vouches for the rows.
-            total += unsafe { column.cast::<f64>().add(row).read_unaligned() };
+            total += unsafe { column.cast::<f64>().wrapping_add(row).read_unaligned() };
         }
         // SAFETY: as above.
-        let out = unsafe { *columns.add(300) };
+        let out = unsafe { *columns.wrapping_add(300) };
         // SAFETY: as above.
-        unsafe { out.cast::<f64>().add(row).write_unaligned(total) };
+        unsafe { out.cast::<f64>().wrapping_add(row).write_unaligned(total) };
     }
     steps
 }
@@ -297,8 +296,7 @@ fn chunks_and_threads_give_the_same_bytes() {
 #[cfg(feature = "threads")]
 #[test]
 fn a_call_from_a_pool_stays_in_it() {
-    let mut options = Options::default();
-    options.threads = std::num::NonZeroUsize::new(4);
+    let options = Options { threads: std::num::NonZeroUsize::new(4), ..Options::default() };
     let mut engine = Engine::with_options(options).unwrap();
     let strangers = std::sync::Arc::new(std::sync::atomic::AtomicUsize::new(0));
     let count = strangers.clone();
