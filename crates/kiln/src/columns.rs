@@ -66,6 +66,10 @@ impl Function {
         inputs: &[&dyn AsColumn],
         outputs: &mut [&mut dyn AsColumnMut],
     ) -> Result<(), RunError> {
+        if self.is_staged() {
+            let rows = self.check_columns(inputs, outputs)?;
+            return self.stream().eval_all(inputs, outputs, rows);
+        }
         let count = inputs.len() + outputs.len();
         with_array(count, Place::NONE, |places| {
             let rows = self.places(inputs, outputs, places)?;
@@ -113,6 +117,16 @@ impl Function {
             }
             pieces.push(input.iter().map(|&column| Place::of_input(column)).filter(|p| p.rows() > 0).collect());
         }
+        if self.is_staged() {
+            let mut stream = self.stream();
+            while stream.remaining() > 0 {
+                pieces::evaluate_columns(&pieces, &[], rows, |inputs, _, rows| stream.take(inputs, rows))?;
+                stream.end_pass()?;
+            }
+            return pieces::evaluate_columns(&pieces, &outputs, rows, |inputs, outputs, rows| {
+                stream.give(inputs, outputs, rows)
+            });
+        }
         let run = |places: &mut [Place<'_>], first, rows| self.run_columns(places, rows, first, self.threads());
         pieces::evaluate(&pieces, &outputs, rows, run)
     }
@@ -134,6 +148,9 @@ impl Function {
     /// What runs columns.
     #[must_use]
     pub fn column_engine(&self) -> ColumnEngine {
+        if let Some(last) = self.last_stage() {
+            return last.column_engine();
+        }
         match self.prepared().map(|prepared| &prepared.columns.machinery) {
             Ok(Machinery::Kernel(_)) => ColumnEngine::Kernel,
             Ok(Machinery::Blocks(_)) => ColumnEngine::Blocks,
@@ -168,6 +185,16 @@ impl Function {
         let (types, inputs, hosts) = (types.collect(), self.params().len(), self.hosts());
         let columns = columns::Prepared { machinery, types, inputs, hosts };
         Ok(Prepared { scalar, columns })
+    }
+
+    /// Do the columns suit the formula? How many rows are there?
+    pub(crate) fn check_columns(
+        &self,
+        inputs: &[&dyn AsColumn],
+        outputs: &mut [&mut dyn AsColumnMut],
+    ) -> Result<usize, RunError> {
+        let count = inputs.len() + outputs.len();
+        with_array(count, Place::NONE, |places| self.places(inputs, outputs, places))
     }
 
     /// Fills in where the columns lie, inputs first; gives the number of rows. The columns suit the formula.

@@ -18,7 +18,7 @@ use crate::mem::{self, Arena, Mode};
 use crate::pipeline::{Compiler, Definitions, Request, Target};
 use crate::run::cpu;
 use crate::run::host::HostFunction;
-use crate::run::invoke::{Body, Pending};
+use crate::run::invoke::Body;
 use crate::run::threads::Threads;
 use crate::span::{Diagnostic, Place, Span};
 use crate::types::{Type, Value};
@@ -26,10 +26,17 @@ use std::fmt;
 use std::num::NonZeroUsize;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
+mod batch;
+mod stages;
+
+use stages::Role;
+
 pub use crate::isa::x64::features::Level;
 pub use crate::run::host::Host;
 pub use crate::run::typed::{Return, Scalar, Signature, TypedFunction};
 pub use crate::text::Limits;
+pub use batch::Batch;
+pub use stages::Stream;
 
 /// Which machinery runs a formula.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -80,13 +87,16 @@ pub struct Output {
     pub name: String,
     /// Its type.
     pub ty: Type,
+    /// Has it a value in every row? Otherwise it is one value for all of them, an aggregate.
+    pub per_row: bool,
 }
 
 impl Output {
     /// The results of the function that was checked last.
     pub(crate) fn all_of(compiler: &Compiler) -> Vec<Output> {
         let (func, mut names) = (&compiler.builder.func, compiler.outputs());
-        let output = |&r: &Ref| Output { name: names.next().unwrap_or_default().to_owned(), ty: func.ty(r) };
+        let name = |name: Option<&str>| name.unwrap_or_default().to_owned();
+        let output = |&r: &Ref| Output { name: name(names.next()), ty: func.ty(r), per_row: true };
         func.results.iter().map(output).collect()
     }
 }
@@ -249,7 +259,7 @@ impl Engine {
     /// Collects formulas whose code is then made executable all at once.
     #[must_use]
     pub fn batch(&self) -> Batch {
-        Batch { shared: self.shared.clone(), codes: mem::Batch::new(), functions: Vec::new() }
+        Batch::new(self.shared.clone())
     }
 }
 
@@ -288,6 +298,16 @@ struct Compiled {
     traps: Vec<(Ref, Span)>,
     hosts: Vec<Arc<HostFunction>>,
     warnings: Vec<Diagnostic>,
+}
+
+impl Compiled {
+    fn of(func: &Func, params: Vec<Param>, outputs: Vec<Output>, warnings: Vec<Diagnostic>) -> Compiled {
+        let fallible = func.is_fallible();
+        let traps =
+            if fallible { func.effects.iter().map(|&r| (r, func.spans[r.index()])).collect() } else { Vec::new() };
+        let hosts = func.callees.iter().filter_map(|callee| callee.host().cloned()).collect();
+        Compiled { params, outputs, fallible, traps, hosts, warnings }
+    }
 }
 
 /// Which form of code is wanted.
@@ -357,12 +377,12 @@ impl<'a> Formula<'a> {
             return Err(error);
         }
         let mut compiler = self.shared.compiler();
-        let inspection = Inspection::of(&mut compiler, &self.request(), self.shared.level);
+        let inspection = Inspection::of(&mut compiler, &self.request(false), self.shared.level);
         self.shared.put_back(compiler);
         inspection
     }
 
-    fn request(&self) -> Request<'_> {
+    fn request(&self, columns: bool) -> Request<'_> {
         let options = &self.shared.options;
         Request {
             source: self.source,
@@ -373,6 +393,7 @@ impl<'a> Formula<'a> {
             definitions: &self.shared.definitions,
             fast: options.fast,
             checked: options.checked,
+            columns,
             limits: options.limits,
             level: self.shared.level,
         }
@@ -393,33 +414,32 @@ impl<'a> Formula<'a> {
             Wanted::Typed { fallible: false, .. } => Convention::Native(HOST),
             _ => Convention::Buffer,
         };
-        let compiled = self.front(compiler, wanted)?;
+        let compiled = self.front(compiler, wanted, matches!(wanted, Wanted::Dynamic))?;
+        if !compiler.front.row_parts().is_empty() {
+            return self.compile_stages(compiler, compiled);
+        }
         let body = self.back(compiler, convention)?;
-        Ok(Function::new(self, compiled, body))
+        Ok(Function::new(self, compiled, body, Role::Whole))
     }
 
     /// The formula for the interpreter.
     fn interpreted(&self) -> Result<Body, Error> {
         let mut compiler = self.shared.compiler();
-        self.front(&mut compiler, &Wanted::Dynamic)?;
+        self.front(&mut compiler, &Wanted::Dynamic, false)?;
         Ok(Body::Interpreted(std::mem::take(&mut compiler.builder.func)))
     }
 
     /// Text to values, and whether they are what is wanted.
-    fn front(&self, compiler: &mut Compiler, wanted: &Wanted) -> Result<Compiled, Error> {
-        let warnings = compiler.check(&self.request())?;
+    fn front(&self, compiler: &mut Compiler, wanted: &Wanted, columns: bool) -> Result<Compiled, Error> {
+        let warnings = compiler.check(&self.request(columns))?;
         let func = &compiler.builder.func;
         let params = compiler.inputs().map(|(name, ty)| Param { name: name.to_owned(), ty }).collect::<Vec<_>>();
-        let fallible = func.is_fallible();
         let outputs = Output::all_of(compiler);
         if outputs.is_empty() {
             debug_assert!(false, "a formula without errors has a result");
             return Err(Error::Unsupported("the formula has no result".to_owned()));
         }
-        let traps =
-            if fallible { func.effects.iter().map(|&r| (r, func.spans[r.index()])).collect() } else { Vec::new() };
-        let hosts = func.callees.iter().filter_map(|callee| callee.host().cloned()).collect();
-        let compiled = Compiled { params, outputs, fallible, traps, hosts, warnings };
+        let compiled = Compiled::of(func, params, outputs, warnings);
         if let Wanted::Typed { params, result, fallible } = *wanted {
             self.compare(&compiled, params, result, fallible)?;
         }
@@ -504,6 +524,7 @@ struct Inner {
     shared: Arc<Shared>,
     /// What runs columns, once it was wanted.
     columns: OnceLock<Box<Prepared>>,
+    role: Role,
 }
 
 /// Inputs as they were declared, where they were.
@@ -513,7 +534,7 @@ type Declared = Box<[(String, Option<Type>)]>;
 const INLINE_ARGS: usize = 16;
 
 impl Function {
-    fn new(formula: &Formula<'_>, compiled: Compiled, body: Body) -> Function {
+    fn new(formula: &Formula<'_>, compiled: Compiled, body: Body, role: Role) -> Function {
         let Compiled { params, outputs, fallible, traps, hosts, warnings } = compiled;
         Function {
             inner: Arc::new(Inner {
@@ -530,6 +551,7 @@ impl Function {
                 assumed: formula.assumed,
                 shared: formula.shared.clone(),
                 columns: OnceLock::new(),
+                role,
             }),
         }
     }
@@ -569,6 +591,9 @@ impl Function {
 
     /// Evaluates on values to words; `out` has one for each result.
     fn call_words(&self, args: &[Value], out: &mut [u64]) -> Result<(), RunError> {
+        if self.is_staged() {
+            return Err(RunError::ColumnsOnly);
+        }
         let params = &self.inner.params;
         if args.len() != params.len() {
             return Err(RunError::ArgumentCount { expected: params.len(), given: args.len() });
@@ -660,6 +685,9 @@ impl Function {
     /// What runs it.
     #[must_use]
     pub fn engine(&self) -> EngineKind {
+        if let Some(last) = self.last_stage() {
+            return last.engine();
+        }
         if self.inner.body.code().is_some() { EngineKind::Jit } else { EngineKind::Interpreter }
     }
 
@@ -687,7 +715,20 @@ impl Function {
         };
         let formula = self.formula();
         let mut compiler = self.inner.shared.compiler();
-        let listing = Inspection::listing(&mut compiler, &formula.request(), self.inner.shared.level, convention);
+        let listing = Inspection::listing(&mut compiler, &formula.request(false), self.inner.shared.level, convention);
+        self.inner.shared.put_back(compiler);
+        listing
+    }
+
+    /// The machine code that runs columns as text, like [`Function::listing`]; empty if no machine code runs them.
+    #[must_use]
+    pub fn column_listing(&self) -> String {
+        if self.inner.body.code().is_none() {
+            return String::new();
+        }
+        let formula = self.formula();
+        let mut compiler = self.inner.shared.compiler();
+        let listing = Inspection::kernel_listing(&mut compiler, &formula.request(false), self.inner.shared.level);
         self.inner.shared.put_back(compiler);
         listing
     }
@@ -719,104 +760,6 @@ impl fmt::Debug for Function {
             .field("outputs", &self.inner.outputs)
             .field("engine", &self.engine())
             .finish_non_exhaustive()
-    }
-}
-
-/// Formulas whose code is made executable all at once, which saves the system calls of all but one.
-///
-/// ```
-/// let engine = kiln::Engine::new();
-/// let mut batch = engine.batch();
-/// for k in 1..=100 {
-///     batch.add(&format!("x * {k}"))?;
-/// }
-/// let functions = batch.finish()?;
-/// assert!(matches!(functions[41].call(&[kiln::Value::F64(2.0)])?, kiln::Value::F64(84.0)));
-/// # Ok::<(), Box<dyn std::error::Error>>(())
-/// ```
-pub struct Batch {
-    shared: Arc<Shared>,
-    codes: mem::Batch,
-    functions: Vec<(Function, Option<Pending>)>,
-}
-
-impl Batch {
-    /// Compiles a formula into the batch; its place in the batch is returned.
-    ///
-    /// # Errors
-    /// [`Error::Formula`] with everything that is wrong with it; the batch is as it was.
-    pub fn add(&mut self, text: &str) -> Result<usize, Error> {
-        let shared = self.shared.clone();
-        let formula = Formula {
-            shared: &shared,
-            source: text.as_bytes(),
-            params: None,
-            known: Vec::new(),
-            assumed: None,
-            error: None,
-        };
-        let mut compiler = shared.compiler();
-        let added = self.add_with(&formula, &mut compiler);
-        shared.put_back(compiler);
-        added
-    }
-
-    fn add_with(&mut self, formula: &Formula<'_>, compiler: &mut Compiler) -> Result<usize, Error> {
-        let compiled = formula.front(compiler, &Wanted::Dynamic)?;
-        let mut pending = None;
-        if self.shared.options.engine != Some(EngineKind::Interpreter) && Compiler::can_run() {
-            compiler.emit(&Target::new(self.shared.level, Convention::Buffer), formula.source)?;
-            pending = Some(compiler.emitted().push(&mut self.codes));
-        }
-        // With code to come the body is filled in by `finish`.
-        let body = match pending {
-            Some(_) => Body::Interpreted(Func::default()),
-            None => Body::Interpreted(std::mem::take(&mut compiler.builder.func)),
-        };
-        self.functions.push((Function::new(formula, compiled, body), pending));
-        Ok(self.functions.len() - 1)
-    }
-
-    /// How many formulas it holds.
-    #[must_use]
-    pub fn len(&self) -> usize {
-        self.functions.len()
-    }
-
-    /// Holds it none?
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.functions.is_empty()
-    }
-
-    /// Makes all the code executable and gives the functions in the order in which they were added.
-    ///
-    /// # Errors
-    /// [`Error::Seal`] if executable memory is refused and the options forbid the interpreter.
-    pub fn finish(self) -> Result<Vec<Function>, Error> {
-        let sealed = match self.codes.seal_in(&self.shared.arena) {
-            Ok(sealed) => sealed,
-            Err(_) if self.shared.options.engine.is_none() => Vec::new(),
-            Err(error) => return Err(Error::Seal(error)),
-        };
-        let finish = |(mut function, pending): (Function, Option<Pending>)| {
-            let Some(pending) = pending else { return Ok(function) };
-            let body = match pending.finish(&sealed) {
-                Some(code) => Body::Buffer(code),
-                None => function.formula().interpreted()?,
-            };
-            if let Some(inner) = Arc::get_mut(&mut function.inner) {
-                inner.body = body;
-            }
-            Ok(function)
-        };
-        self.functions.into_iter().map(finish).collect()
-    }
-}
-
-impl fmt::Debug for Batch {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Batch").field("len", &self.len()).finish_non_exhaustive()
     }
 }
 

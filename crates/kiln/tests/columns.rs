@@ -497,6 +497,28 @@ fn pieces_are_checked_and_rows_are_counted_through() {
 }
 
 #[test]
+fn formulas_about_all_rows_take_pieces() {
+    for (name, engine) in engines() {
+        let function = compile(&engine, "x: f64, n: i32", "{ d: x - mean(x), s: f64(sum(n)) }");
+        let x: Vec<f64> = (0..5000).map(|row| f64::from(row % 64)).collect();
+        let n: Vec<i32> = (0..5000).collect();
+        let (mut want, mut sums) = (vec![0.0; 5000], vec![0.0; 5000]);
+        function.eval_columns_all(&[&x, &n], &mut [&mut want, &mut sums]).unwrap();
+        let pieces_x = [Column::new(&x[..17]), Column::new(&x[17..4500]), Column::new(&x[4500..])];
+        let pieces_n = [Column::new(&n[..4000]), Column::new(&n[4000..])];
+        let (mut got, mut sums2) = (vec![0.0; 5000], vec![0.0; 5000]);
+        function.eval_chunks(&[&pieces_x, &pieces_n], &mut [&mut got, &mut sums2]).unwrap();
+        assert!(want == got && sums == sums2, "{name}");
+        // All rows in the place of the input, piece by piece.
+        let mut values = x.clone();
+        let cells = Cell::from_mut(&mut values[..]).as_slice_of_cells();
+        let pieces_x = [Column::from_cells(&cells[..17]), Column::from_cells(&cells[17..])];
+        function.eval_chunks(&[&pieces_x, &pieces_n], &mut [&mut ColumnMut::from_cells(cells), &mut sums]).unwrap();
+        assert_eq!(values, want, "{name}");
+    }
+}
+
+#[test]
 fn pieces_that_an_output_overlaps_are_read_first() {
     for (name, engine) in engines() {
         let function = compile(&engine, "x: f64", "x + 1000");

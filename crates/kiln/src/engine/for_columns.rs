@@ -3,7 +3,7 @@
 //! Owns the choice of what can be made: machine code over columns, a program for the interpreter of blocks, a form for single
 //! rows. The order in which they are tried is that of `columns`. Knows what the engine knows.
 
-use super::{Function, Wanted};
+use super::{Function, Role, Wanted};
 use crate::columns::Prepared;
 use crate::error::RunError;
 use crate::ir::blocks::Blocks;
@@ -25,6 +25,10 @@ impl Function {
         if let Body::Interpreted(func) = &self.inner.body {
             return Blocks::new(func);
         }
+        if !matches!(self.inner.role, Role::Whole) {
+            // The text is that of all stages.
+            return None;
+        }
         match self.formula().interpreted() {
             Ok(Body::Interpreted(func)) if func.loops.is_empty() => Blocks::new(&func),
             _ => None,
@@ -37,7 +41,12 @@ impl Function {
         self.inner.body.code()?;
         let (shared, formula) = (&self.inner.shared, self.formula());
         let mut compiler = shared.compiler();
-        let kernel = formula.front(&mut compiler, &Wanted::Dynamic).ok().and_then(|compiled| {
+        if let Role::Stage(number) = self.inner.role {
+            let kernel = formula.stage_kernel(&mut compiler, number);
+            shared.put_back(compiler);
+            return kernel;
+        }
+        let kernel = formula.front(&mut compiler, &Wanted::Dynamic, false).ok().and_then(|compiled| {
             // The same source, so the same formula, unless it was typed from outside.
             let same = compiled.params[..] == self.inner.params[..] && compiled.outputs[..] == self.inner.outputs[..];
             let kernel = compiler.emit_kernel(shared.level, false).filter(|_| same)?;

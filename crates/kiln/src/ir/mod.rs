@@ -18,6 +18,7 @@ pub(crate) mod blocks;
 pub(crate) mod build;
 pub(crate) mod eval;
 pub(crate) mod matcher;
+pub(crate) mod rows;
 pub(crate) mod rules;
 pub(crate) mod text;
 pub(crate) mod verify;

@@ -5,6 +5,7 @@
 
 use super::columns::with_own_outputs;
 use super::layout::Place;
+use super::view::{AsColumnMut, Column, ColumnMut};
 
 /// Calls `run` with the columns of each stretch, its first row and the number of its rows. The pieces of each input have
 /// `rows` rows together, none is empty, and so have the outputs.
@@ -18,6 +19,27 @@ pub(crate) fn evaluate<E>(
         return with_own_outputs(outputs, 0, rows, |own| stretches(inputs, own, rows, &mut run));
     }
     stretches(inputs, outputs, rows, &mut run)
+}
+
+/// The same with columns in place of places.
+pub(crate) fn evaluate_columns<E>(
+    inputs: &[Vec<Place<'_>>],
+    outputs: &[Place<'_>],
+    rows: usize,
+    mut run: impl FnMut(&[Column<'_>], &mut [&mut dyn AsColumnMut], usize) -> Result<(), E>,
+) -> Result<(), E> {
+    evaluate(inputs, outputs, rows, |places, _, count| {
+        let (inputs, outputs) = places.split_at(inputs.len());
+        let inputs: Vec<Column<'_>> = inputs.iter().map(Place::as_input).collect();
+        let mut views: Vec<ColumnMut<'_>> = Vec::with_capacity(outputs.len());
+        for place in outputs {
+            // SAFETY: the places behind the inputs are those of outputs. The tests of pieces in tests/columns.rs compare them.
+            views.push(unsafe { place.as_output() });
+        }
+        let mut outputs: Vec<&mut dyn AsColumnMut> =
+            views.iter_mut().map(|column| column as &mut dyn AsColumnMut).collect();
+        run(&inputs, &mut outputs, count)
+    })
 }
 
 /// Would a stretch write to rows that a later one reads?

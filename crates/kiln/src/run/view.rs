@@ -161,6 +161,11 @@ impl<'a> Column<'a> {
         self.shared
     }
 
+    /// The same rows as cells.
+    pub(crate) fn shared(self) -> Self {
+        Self { shared: true, ..self }
+    }
+
     /// The value in a row.
     ///
     /// # Panics
@@ -223,6 +228,17 @@ impl<'a> ColumnMut<'a> {
         ColumnMut { owner: PhantomData, ..*self }
     }
 
+    /// Some of the rows.
+    ///
+    /// # Panics
+    /// If there are fewer rows.
+    #[must_use]
+    pub fn slice(self, rows: std::ops::Range<usize>) -> ColumnMut<'a> {
+        assert!(rows.start <= rows.end && rows.end <= self.rows, "rows {rows:?} of {}", self.rows);
+        let start = self.start.wrapping_offset((rows.start as isize).wrapping_mul(self.stride));
+        ColumnMut { start, rows: rows.len(), ..self }
+    }
+
     /// Every `step`-th row, from the first on.
     ///
     /// # Panics
@@ -259,6 +275,11 @@ impl<'a> ColumnMut<'a> {
     /// Are the rows cells, to which others on this thread may write?
     pub(crate) fn is_shared(&self) -> bool {
         self.shared
+    }
+
+    /// The same rows as cells.
+    pub(crate) fn shared(self) -> Self {
+        Self { shared: true, ..self }
     }
 
     /// Writes a row.
