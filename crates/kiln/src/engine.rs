@@ -19,9 +19,11 @@ use crate::pipeline::{Compiler, Definitions, Request, Target};
 use crate::run::cpu;
 use crate::run::host::HostFunction;
 use crate::run::invoke::Body;
+use crate::run::threads::Threads;
 use crate::span::{Diagnostic, Place, Span};
 use crate::types::{Type, Value};
 use std::fmt;
+use std::num::NonZeroUsize;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 mod batch;
@@ -64,6 +66,9 @@ pub struct Options {
     pub memory: Mode,
     /// What hostile formulas may cost.
     pub limits: Limits,
+    /// How many threads a call over many rows may use, the caller's included. `None`: one. Results are the same for any
+    /// number. A call from a thread of a `rayon` pool uses that pool. Without the feature `threads` it is always one.
+    pub threads: Option<NonZeroUsize>,
 }
 
 /// An input of a formula.
@@ -115,6 +120,7 @@ pub(crate) struct Shared {
     hosts: Vec<Arc<HostFunction>>,
     definitions: Definitions,
     arena: Arena,
+    threads: Arc<Threads>,
     #[allow(clippy::vec_box, reason = "compilers are large, and are handed around")]
     idle: Mutex<Vec<Box<Compiler>>>,
 }
@@ -161,7 +167,8 @@ impl Engine {
     fn with_level(options: Options, level: Level) -> Engine {
         let arena = Arena::new(options.memory);
         let (hosts, definitions, idle) = (Vec::new(), Definitions::default(), Mutex::new(Vec::new()));
-        let shared = Shared { options, level, hosts, definitions, arena, idle };
+        let threads = Arc::new(Threads::new(options.threads));
+        let shared = Shared { options, level, hosts, definitions, arena, threads, idle };
         Engine { shared: Arc::new(shared) }
     }
 
@@ -266,7 +273,8 @@ impl Shared {
     /// The same with other functions and definitions.
     fn with(&self, hosts: Vec<Arc<HostFunction>>, definitions: Definitions) -> Arc<Shared> {
         let (options, level, arena) = (self.options.clone(), self.level, self.arena.clone());
-        Arc::new(Shared { options, level, hosts, definitions, arena, idle: Mutex::new(Vec::new()) })
+        let (threads, idle) = (self.threads.clone(), Mutex::new(Vec::new()));
+        Arc::new(Shared { options, level, hosts, definitions, arena, threads, idle })
     }
 
     fn compiler(&self) -> Box<Compiler> {
@@ -507,7 +515,7 @@ struct Inner {
     /// Where errors come from.
     traps: Box<[(Ref, Span)]>,
     /// Code calls them by address: they live as long as it does.
-    _hosts: Box<[Arc<HostFunction>]>,
+    hosts: Box<[Arc<HostFunction>]>,
     warnings: Box<[Diagnostic]>,
     source: Box<[u8]>,
     declared: Option<Declared>,
@@ -535,7 +543,7 @@ impl Function {
                 outputs: outputs.into(),
                 fallible,
                 traps: traps.into(),
-                _hosts: hosts.into(),
+                hosts: hosts.into(),
                 warnings: warnings.into(),
                 source: formula.source.into(),
                 declared: formula.params.clone().map(Into::into),

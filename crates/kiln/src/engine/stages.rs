@@ -305,7 +305,8 @@ impl Stream {
         self.take(&inputs, rows)
     }
 
-    fn take(&mut self, inputs: &[Column<'_>], rows: usize) -> Result<(), RunError> {
+    /// Takes the next rows of columns that were checked.
+    pub(crate) fn take(&mut self, inputs: &[Column<'_>], rows: usize) -> Result<(), RunError> {
         let Some(staged) = self.function.staged() else { return Ok(()) };
         let Some(stage) = staged.feeding(self.pass) else { return Ok(()) };
         let columns = columns(stage, inputs, &self.values);
@@ -383,7 +384,17 @@ impl Stream {
         self.ready()?;
         let columns: Vec<Column<'_>> = inputs.iter().map(|column| column.as_column()).collect();
         let rows = self.function.check_columns(inputs, outputs)?;
-        let done = self.last(&columns, outputs);
+        self.give(&columns, outputs, rows)
+    }
+
+    /// Evaluates the next rows of the last pass, of columns that were checked.
+    pub(crate) fn give(
+        &mut self,
+        inputs: &[Column<'_>],
+        outputs: &mut [&mut dyn AsColumnMut],
+        rows: usize,
+    ) -> Result<(), RunError> {
+        let done = self.last(inputs, outputs);
         done.map_err(|error| error.behind(self.rows as usize))?;
         self.rows += rows as u64;
         Ok(())
