@@ -44,8 +44,14 @@ impl Batch {
     /// [`Error::Formula`] with everything that is wrong with it; the batch is as it was.
     pub fn add(&mut self, text: &str) -> Result<usize, Error> {
         let shared = self.shared.clone();
-        let formula =
-            Formula { shared: &shared, source: text.as_bytes(), params: None, known: Vec::new(), error: None };
+        let formula = Formula {
+            shared: &shared,
+            source: text.as_bytes(),
+            params: None,
+            known: Vec::new(),
+            nullable: Vec::new(),
+            error: None,
+        };
         let mut compiler = shared.compiler();
         let added = self.add_with(&formula, &mut compiler);
         shared.put_back(compiler);
