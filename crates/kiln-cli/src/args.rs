@@ -7,10 +7,13 @@
 use crate::eval::{formula_bytes, read_file};
 use crate::library::Libraries;
 use crate::report::Failure;
+use crate::run::format::Format;
+use crate::run::sink::Pressing;
 use crate::value;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use kiln::{Engine, EngineKind, Error, Formula, Level, Options, Type};
 use std::ffi::OsString;
+use std::num::NonZero;
 use std::path::PathBuf;
 
 /// Formulas, compiled to machine code in microseconds.
@@ -37,7 +40,7 @@ pub(crate) enum Color {
 pub(crate) enum Command {
     /// Compute a formula and print its value
     Eval(EvalArgs),
-    /// Compute columns over a CSV file, and filter its rows
+    /// Compute columns over a data file (CSV, Parquet, Arrow), and filter its rows
     Run(RunArgs),
     /// Try formulas line by line
     Repl(ReplArgs),
@@ -179,7 +182,7 @@ pub(crate) struct ReplArgs {
 #[derive(Args, Debug)]
 #[command(after_help = RUN_EXAMPLES)]
 pub(crate) struct RunArgs {
-    /// The CSV file, with a header line; `-` reads standard input
+    /// The file: CSV with a header line, Parquet or Arrow, by its ending; `-` reads standard input
     pub(crate) file: PathBuf,
     /// Add a column, or replace one: 'name = formula'; later ones may use earlier ones. A formula with several results
     /// gives a column for each: '{ a: ..., b: ... }' gives a and b, 'p = { a: ..., b: ... }' gives p.a and p.b
@@ -188,13 +191,17 @@ pub(crate) struct RunArgs {
     /// Keep only rows for which this is true; an empty cell makes it neither true nor false
     #[arg(long = "where", short = 'w', value_name = "FORMULA", allow_hyphen_values = true)]
     pub(crate) filter: Option<String>,
-    /// Write here instead of to standard output; the file appears only when all went well
+    /// Give a value over all rows that are kept: 'name = formula'
+    #[arg(long = "agg", short = 'a', value_name = "NAME = FORMULA", allow_hyphen_values = true)]
+    pub(crate) aggregates: Vec<String>,
+    /// Write here instead of to standard output, in the form that the ending says; the file appears only when all went well
     #[arg(long, short = 'o', value_name = "FILE")]
     pub(crate) output: Option<PathBuf>,
     /// Columns to write, in this order [default: all, then the new ones]
     #[arg(long, short = 's', value_name = "A,B,...")]
     pub(crate) select: Option<String>,
-    /// Read a column as f64, f32, i64, i32, bool or text [default: what all its cells can be read as]
+    /// Read a column as f64, f32, i64, i32, bool or text [default: what all its cells can be read as]. Columns that have
+    /// types can be read as wider ones: numbers and decimals as f64, ints as i64
     #[arg(long = "type", short = 't', value_name = "COLUMN=TYPE")]
     pub(crate) types: Vec<String>,
     /// What separates the cells, for instance ';' or '\t' [default: ',', or a tab for .tsv files]
@@ -203,6 +210,18 @@ pub(crate) struct RunArgs {
     /// Read cells with this text as missing, like empty ones
     #[arg(long = "null", value_name = "TEXT")]
     pub(crate) nulls: Vec<String>,
+    /// The form of the input, whatever its name
+    #[arg(long, value_enum, value_name = "FORMAT")]
+    pub(crate) input_format: Option<Format>,
+    /// The form of the output [default: what the name says; CSV on standard output]
+    #[arg(long, value_enum, value_name = "FORMAT")]
+    pub(crate) output_format: Option<Format>,
+    /// How a Parquet output is compressed [default: snappy]
+    #[arg(long, value_enum, value_name = "HOW")]
+    pub(crate) compression: Option<Pressing>,
+    /// Use so many threads [default: one for each processor, at most 4; for pipes 1]
+    #[arg(long, value_name = "N")]
+    pub(crate) threads: Option<NonZero<usize>>,
     #[command(flatten)]
     pub(crate) machine: MachineArgs,
 }
@@ -402,8 +421,14 @@ Examples:
   kiln run people.csv --where 'age >= 18 and height > 1.5' --select name,age
   kiln run data.tsv --let 'ratio = `net income` / revenue' --null NA --type id=text
   kiln run - --let 'y = 2*x' < in.csv | head
+  kiln run trips.parquet --where 'fare > 0' --let 'tip_share = tip / fare' -o shares.parquet
+  kiln run trips.parquet --select fare,tip -o trips.csv
+  kiln run in.csv -o out.arrow
 
-Column types are found by reading the file once before; of standard input, by reading its first rows.
-Columns that no formula uses are never interpreted. An empty cell is a missing value: a formula that
+Files end in .csv, .tsv, .parquet, .arrow, .feather, .ipc (Arrow files) or .arrows (Arrow streams); every
+form goes to every other, batch by batch. Columns that no formula replaces keep their types. Dates and
+times are whole numbers to formulas, null is null in a result.
+Types of CSV columns are found by reading the file once before; of standard input, by reading its first rows.
+Cells that pass from CSV to CSV are never interpreted. An empty cell is a missing value: a formula that
 uses it gives an empty cell. Names that are not plain words stand in back-ticks, `p.r` among them.
 --where may use columns of the file, and new columns made by --let.";

@@ -45,7 +45,7 @@ fn cannot_write(path: &Path, error: &io::Error) -> Failure {
 }
 
 /// Opens a file to be written in the place of `path`; there is nothing to finish if the place is a device or a pipe.
-pub(crate) fn open<'a>(path: &Path) -> Result<(Box<dyn Write + 'a>, Option<Beside>), Failure> {
+pub(crate) fn open(path: &Path) -> Result<(Box<dyn Write + Send>, Option<Beside>), Failure> {
     let fail = |error: io::Error| cannot_write(path, &error);
     // A link stays a link: its target is what is replaced.
     let place = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());

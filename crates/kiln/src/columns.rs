@@ -17,6 +17,8 @@ use crate::run::view::{AsColumn, AsColumnMut};
 pub enum ColumnEngine {
     /// Machine code over several rows at a time.
     Kernel,
+    /// An interpreter of blocks of rows.
+    Blocks,
     /// What runs single calls, row by row.
     Rows,
 }
@@ -95,6 +97,7 @@ impl Function {
         }
         match self.prepared().map(|prepared| &prepared.columns.machinery) {
             Ok(Machinery::Kernel(_)) => ColumnEngine::Kernel,
+            Ok(Machinery::Blocks(_)) => ColumnEngine::Blocks,
             Ok(Machinery::Rows) | Err(_) => ColumnEngine::Rows,
         }
     }
@@ -119,7 +122,9 @@ impl Function {
 
     fn prepare(&self) -> Result<Prepared, RunError> {
         let scalar = self.scalar_for_columns()?;
-        let machinery = self.kernel().map_or(Machinery::Rows, Machinery::Kernel);
+        let kernel = self.kernel().map(Machinery::Kernel);
+        let blocks = || Some(Machinery::Blocks(columns::BlockEngine::new(self.blocks()?)));
+        let machinery = kernel.or_else(blocks).unwrap_or(Machinery::Rows);
         let types = self.params().iter().map(|param| param.ty).chain(self.outputs().iter().map(|output| output.ty));
         let columns = columns::Prepared { machinery, types: types.collect(), inputs: self.params().len() };
         Ok(Prepared { scalar, columns })

@@ -6,6 +6,8 @@
 
 #![forbid(unsafe_code)]
 
+mod for_columns;
+
 use crate::columns::Prepared;
 use crate::error::{Error, RunError};
 use crate::inspect::Inspection;
@@ -17,7 +19,6 @@ use crate::pipeline::{Compiler, Definitions, Request, Target};
 use crate::run::cpu;
 use crate::run::host::HostFunction;
 use crate::run::invoke::Body;
-use crate::run::kernel::Kernel;
 use crate::span::{Diagnostic, Place, Span};
 use crate::types::{Type, Value};
 use std::fmt;
@@ -150,6 +151,8 @@ pub struct Formula<'a> {
     params: Option<Vec<(String, Option<Type>)>>,
     known: Vec<(String, Type)>,
     nullable: Vec<String>,
+    /// The type of what nothing else gives a type, if a signature says so.
+    assumed: Option<Type>,
     error: Option<Error>,
 }
 
@@ -257,6 +260,7 @@ impl Engine {
             params: None,
             known: Vec::new(),
             nullable: Vec::new(),
+            assumed: None,
             error: None,
         }
     }
@@ -402,6 +406,9 @@ impl<'a> Formula<'a> {
             for ((_, ty), &given) in params.iter_mut().zip(F::PARAMS) {
                 ty.get_or_insert(given);
             }
+        } else {
+            // Inputs without a list have the signature's types where those agree.
+            self.assumed = F::PARAMS.first().copied().filter(|first| F::PARAMS.iter().all(|p| p == first));
         }
         let wanted = Wanted::Typed { params: F::PARAMS, result: F::RESULT, fallible: F::FALLIBLE };
         Ok(TypedFunction::new(self.compile_for(&wanted)?))
@@ -416,18 +423,18 @@ impl<'a> Formula<'a> {
             return Err(error);
         }
         let mut compiler = self.shared.compiler();
-        let inspection = Inspection::of(&mut compiler, &self.request(None, false), self.shared.level);
+        let inspection = Inspection::of(&mut compiler, &self.request(false), self.shared.level);
         self.shared.put_back(compiler);
         inspection
     }
 
-    fn request<'b>(&'b self, only_type: Option<Type>, columns: bool) -> Request<'b> {
+    fn request(&self, columns: bool) -> Request<'_> {
         let options = &self.shared.options;
         Request {
             source: self.source,
             params: self.params.as_deref(),
             known: &self.known,
-            default_type: only_type.or(options.default_type).unwrap_or(Type::F64),
+            default_type: self.assumed.or(options.default_type).unwrap_or(Type::F64),
             hosts: &self.shared.hosts,
             definitions: &self.shared.definitions,
             fast: options.fast,
@@ -471,14 +478,7 @@ impl<'a> Formula<'a> {
 
     /// Text to values, and whether they are what is wanted.
     fn front(&self, compiler: &mut Compiler, wanted: &Wanted, columns: bool) -> Result<Compiled, Error> {
-        // The inputs of a typed formula without a list have its parameter types where those agree.
-        let only_type = match wanted {
-            Wanted::Typed { params, .. } if self.params.is_none() => {
-                params.first().copied().filter(|first| params.iter().all(|p| p == first))
-            }
-            _ => None,
-        };
-        let warnings = compiler.check(&self.request(only_type, columns))?;
+        let warnings = compiler.check(&self.request(columns))?;
         let func = &compiler.builder.func;
         let params = Param::all_of(compiler);
         let outputs = Output::all_of(compiler);
@@ -568,6 +568,7 @@ struct Inner {
     declared: Option<Declared>,
     known: Box<[(String, Type)]>,
     nullable: Box<[String]>,
+    assumed: Option<Type>,
     shared: Arc<Shared>,
     /// What runs columns, once it was wanted.
     columns: OnceLock<Box<Prepared>>,
@@ -596,6 +597,7 @@ impl Function {
                 declared: formula.params.clone().map(Into::into),
                 known: formula.known.clone().into(),
                 nullable: formula.nullable.clone().into(),
+                assumed: formula.assumed,
                 shared: formula.shared.clone(),
                 columns: OnceLock::new(),
                 role,
@@ -696,43 +698,13 @@ impl Function {
             params: self.inner.declared.as_ref().map(|p| p.to_vec()),
             known: self.inner.known.to_vec(),
             nullable: self.inner.nullable.to_vec(),
+            assumed: self.inner.assumed,
             error: None,
         }
     }
 
     pub(crate) fn body(&self) -> &Body {
         &self.inner.body
-    }
-
-    /// The formula for single rows of words, where its own body is not that.
-    pub(crate) fn scalar_for_columns(&self) -> Result<Option<Function>, RunError> {
-        if matches!(self.inner.body, Body::Native(_)) { self.dynamic().map(Some) } else { Ok(None) }
-    }
-
-    /// Machine code over columns; none where machine code is not wanted or refused, and for formulas that must be evaluated
-    /// row by row.
-    pub(crate) fn kernel(&self) -> Option<Kernel> {
-        self.inner.body.code()?;
-        let (shared, formula) = (&self.inner.shared, self.formula());
-        let mut compiler = shared.compiler();
-        if let Role::Stage(number) = self.inner.role {
-            let kernel = formula.stage_kernel(&mut compiler, number);
-            shared.put_back(compiler);
-            return kernel;
-        }
-        let kernel = formula.front(&mut compiler, &Wanted::Dynamic, false).ok().and_then(|compiled| {
-            // The same source, so the same formula, unless it was typed from outside.
-            let same = compiled.params[..] == self.inner.params[..] && compiled.outputs[..] == self.inner.outputs[..];
-            let kernel = compiler.emit_kernel(shared.level, false).filter(|_| same)?;
-            compiler.emitted_kernel(kernel).seal(&shared.arena).ok()
-        });
-        shared.put_back(compiler);
-        kernel
-    }
-
-    /// The place of what runs columns.
-    pub(crate) fn for_columns(&self) -> &OnceLock<Box<Prepared>> {
-        &self.inner.columns
     }
 
     /// The inputs, in the order in which a call takes them.
@@ -793,8 +765,20 @@ impl Function {
         };
         let formula = self.formula();
         let mut compiler = self.inner.shared.compiler();
-        let listing =
-            Inspection::listing(&mut compiler, &formula.request(None, false), self.inner.shared.level, convention);
+        let listing = Inspection::listing(&mut compiler, &formula.request(false), self.inner.shared.level, convention);
+        self.inner.shared.put_back(compiler);
+        listing
+    }
+
+    /// The machine code that runs columns as text, like [`Function::listing`]; empty if no machine code runs them.
+    #[must_use]
+    pub fn column_listing(&self) -> String {
+        if self.inner.body.code().is_none() {
+            return String::new();
+        }
+        let formula = self.formula();
+        let mut compiler = self.inner.shared.compiler();
+        let listing = Inspection::kernel_listing(&mut compiler, &formula.request(false), self.inner.shared.level);
         self.inner.shared.put_back(compiler);
         listing
     }

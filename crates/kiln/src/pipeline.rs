@@ -143,6 +143,10 @@ impl Target {
     }
 }
 
+/// Formulas with loops that have at most so many nodes run over two sets of rows at once, with 16 vector registers and
+/// with 32: what is live must fit in them.
+const TWO_WAYS: [usize; 2] = [24, 60];
+
 /// What must be known of a kernel besides its code.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Kernel {
@@ -332,11 +336,13 @@ impl Compiler {
         }
         self.walk.schedule.prepare(&self.builder.func, |_| false, |_| true);
         let schedule = &self.walk.schedule;
-        self.optimiser.spread(&mut self.builder, &|r| schedule.arm_costs(r));
+        let most = if level >= Level::V4 { TWO_WAYS[1] } else { TWO_WAYS[0] };
+        let ways = self.optimiser.spread(&mut self.builder, &|r| schedule.arm_costs(r), most);
         let func = &self.builder.func;
         debug_assert_eq!(verify::verify(func), Ok(()));
-        let target = Packed::new(level, func);
-        let kernel = Kernel { columns: func.params.len() + func.results.len(), rows: target.rows() as usize };
+        let target = Packed::new(level, func, ways as u32);
+        let columns = (func.params.len() + func.results.len()) / ways;
+        let kernel = Kernel { columns, rows: target.rows_per_step() as usize };
         let fits = !self.builder.overflowed && packed::kernel::compile(&mut self.walk, &target, func, chaos).is_ok();
         (fits && self.encode_walk(mark).is_ok()).then_some(kernel)
     }

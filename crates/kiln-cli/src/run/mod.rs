@@ -1,26 +1,46 @@
-//! `kiln run`: new columns and a filter over a CSV file.
+//! `kiln run`: new columns and a filter over a data file.
 //!
-//! Owns the order of the work: read the header, find the columns' types, compile, then take the rows one at a time. The
-//! one idea: cells that no formula uses are never interpreted and leave as they came, and memory does not grow with
-//! the file. What is wrong with the data is said with its line and its column.
+//! Owns the order of the work: open the file, find the columns' types, compile, then take the rows batch by batch. The
+//! one idea: whatever the file is, its rows become Arrow batches, go through one program of formulas, and are written by
+//! whoever writes the form that is wanted; so every form goes to every other, and memory does not grow with the file.
+//! What is wrong with the data is said with its line or row and its column.
 //!
-//! The parts: `source` reads rows, `types` finds out what columns hold, `plan` compiles the formulas, `sink` writes.
+//! The parts: `format` tells files apart; `source`, `types` and `cells` read CSV, `columnar` the rest, behind `guard`; `plan` compiles
+//! the formulas, `pump` computes with threads, `sink` and `text` write.
 
+mod agg;
+mod cells;
+mod columnar;
+pub(crate) mod format;
+mod guard;
+mod piece;
 mod plan;
-mod sink;
+mod progress;
+mod pump;
+pub(crate) mod sink;
 mod source;
+mod text;
 mod types;
 
 use crate::args::RunArgs;
 use crate::eval::clean;
 use crate::report::{Failure, Printer, similar};
+use arrow_schema::SchemaRef;
+use cells::{Cells, Role};
+use columnar::Columnar;
 use csv::ByteRecord;
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use plan::{Plan, Target};
-use sink::Sink;
+use format::Format;
+use kiln::Engine;
+use kiln_arrow::Target;
+use piece::Input;
+use plan::{Known, Plan, Request};
+use progress::{Extent, Progress};
+use sink::{Shape, Sink};
 use source::Source;
+use std::collections::HashMap;
 use std::io::{self, IsTerminal as _};
-use std::time::{Duration, Instant};
+use std::path::Path;
+use types::Kind;
 
 /// What the command is asked about a column: its name as formulas say it.
 pub(crate) struct Header {
@@ -61,61 +81,173 @@ impl Header {
     }
 }
 
+/// What the options ask for, and what is known when the file is opened.
+struct Job<'a> {
+    args: &'a RunArgs,
+    engine: Engine,
+    requests: Vec<Request>,
+    select: Option<Vec<String>>,
+    output: Format,
+}
+
+impl Job<'_> {
+    fn compile(&self, schema: &SchemaRef, known: &Known) -> Result<Plan, Failure> {
+        let (filter, select) = (self.args.filter.as_deref(), self.select.as_deref());
+        Plan::compile(&self.engine, &self.requests, filter, select, schema, known)
+    }
+}
+
 /// Runs the command.
 pub(crate) fn run(args: &RunArgs, printer: &Printer, out: &mut dyn io::Write) -> Result<(), Failure> {
-    let requests = plan::requests(args)?;
+    let requests = plan::requests("--let", &args.lets)?;
+    agg::refuse(&plan::requests("--agg", &args.aggregates)?)?;
+    let select = args.select.as_deref().map(split_names);
+    if select.as_ref().is_some_and(Vec::is_empty) {
+        return Err(Failure::usage("--select names no column"));
+    }
+    let output = Format::of_output(args.output.as_deref(), args.output_format)?;
+    if args.compression.is_some() && output != Format::Parquet {
+        return Err(Failure::usage("--compression is for Parquet files"));
+    }
+    let engine = args.machine.build(kiln::Type::F64)?;
+    let job = Job { args, engine, requests, select, output };
+    match Format::of_input(&args.file, args.input_format) {
+        Format::Csv => csv(&job, printer, out),
+        format => columnar(&job, format, printer, out),
+    }
+}
+
+/// The rows of a CSV file.
+fn csv(job: &Job, printer: &Printer, out: &mut dyn io::Write) -> Result<(), Failure> {
+    let args = job.args;
     let mut source = Source::open(args)?;
     let header = source.header()?;
     let overrides = types::overrides(&args.types, &header)?;
     let nulls = types::Nulls::new(&args.nulls);
-    let candidates = plan::candidates(&header, &requests, args.filter.as_deref(), &overrides);
+    let typed = job.output != Format::Csv;
+    let selected = |name: &str| job.select.as_ref().is_none_or(|names| names.iter().any(|selected| selected == name));
+    let mut candidates = plan::candidates(&header, &job.requests, args.filter.as_deref(), &overrides);
+    if typed {
+        // A file with types wants those of all columns that go into it.
+        let more = (0..header.names.len()).filter(|column| !overrides.contains_key(column));
+        candidates.extend(more.filter(|&column| selected(&header.names[column])));
+        candidates.sort_unstable();
+        candidates.dedup();
+    }
     let columns = types::find(&mut source, &header, &candidates, &overrides, &nulls)?;
-    let engine = args.machine.build(kiln::Type::F64)?;
-    let mut plan = Plan::compile(&engine, &requests, args.filter.as_deref(), &header, columns, printer)?;
-    let layout = layout(args, &header, &plan)?;
-    let mut sink = Sink::open(args.output.as_deref(), out, source.delimiter(), source.crlf())?;
-    write_header(&mut sink, &layout, &header, &plan)?;
-    let mut progress = Progress::new(&source, args.output.is_none());
-    let file = source.name().to_owned();
-    let (mut read, mut kept) = (0u64, 0u64);
-    while let Some((line, record)) = source.next(&header)? {
-        read += 1;
-        progress.tick(read, record.position().map_or(0, csv::Position::byte));
-        if plan.row(&file, record, line, &nulls)? {
-            kept += 1;
-            for target in &layout {
-                match *target {
-                    Target::Column(column) => sink.cell(&record[column])?,
-                    Target::Slot(slot) => sink.value(plan.value(slot))?,
-                }
-            }
-            sink.end_row()?;
+    let known = Known { header: &header, columns: Some(&columns), reads: HashMap::new() };
+    let plan = job.compile(&cells::schema(&header, &columns), &known)?;
+    let used = plan.program.used();
+    let role = |column: usize| {
+        let passed = plan.program.layout().contains(&Target::Column(column));
+        match (used.contains(&column) || (typed && passed), !typed && passed) {
+            (true, true) => Role::Both,
+            (true, false) => Role::Value,
+            (false, true) => Role::Cell,
+            (false, false) => Role::Unused,
+        }
+    };
+    let roles = (0..columns.len()).map(role).collect();
+    let shape = Shape {
+        path: args.output.as_deref(),
+        format: job.output,
+        delimiter: output_delimiter(args, source.delimiter()),
+        crlf: source.crlf(),
+        compression: args.compression,
+        dictionaries_change: false,
+    };
+    let (name, total) = (source.name().to_owned(), source.size().map(Extent::Bytes));
+    let mut input = Cells::new(source, &header, columns, roles, nulls);
+    // What passes from CSV to CSV is text, under the names as they stand there.
+    let schema = if typed { plan.program.schema().clone() } else { input.passed_schema(&plan.program) };
+    let mut sink = Sink::open(&shape, &schema, out)?;
+    pump(job, &plan, &name, total, &mut input, &mut sink, printer)?;
+    sink.finish()
+}
+
+/// The rows of another file.
+fn columnar(job: &Job, format: Format, printer: &Printer, out: &mut dyn io::Write) -> Result<(), Failure> {
+    let args = job.args;
+    let file = Columnar::open(&args.file, format)?;
+    for (option, given) in [("--null", !args.nulls.is_empty()), ("--delimiter", args.delimiter.is_some())] {
+        if given && (option == "--null" || job.output != Format::Csv) {
+            let message = format!("{option} is for CSV files, and {} is none", file.name());
+            return Err(Failure::usage(message));
         }
     }
+    let names: Vec<String> = file.schema().fields().iter().map(|field| field.name().clone()).collect();
+    let header = Header { cells: ByteRecord::new(), names };
+    let mut reads = HashMap::new();
+    for (column, kind) in types::overrides(&args.types, &header)? {
+        let name = header.names[column].clone();
+        match kind {
+            Kind::Value(ty) => reads.insert(name, ty),
+            Kind::Text { .. } | Kind::Ignored => {
+                let message = format!("--type {}=text: columns of {} have their types", clean(&name), file.name());
+                return Err(Failure::usage(message));
+            }
+        };
+    }
+    let mut known = Known { header: &header, columns: None, reads };
+    let plan = job.compile(file.schema(), &known)?;
+    let wanted: Vec<usize> = {
+        let used = plan.program.used();
+        let is_wanted =
+            |&column: &usize| used.contains(&column) || plan.program.layout().contains(&Target::Column(column));
+        (0..header.names.len()).filter(is_wanted).collect()
+    };
+    known.reads.retain(|name, _| wanted.iter().any(|&column| header.names[column] == *name));
+    let (name, total) = (file.name().to_owned(), file.total());
+    let mut input = file.start(&wanted)?;
+    let plan = job.compile(input.schema(), &known)?;
+    let shape = Shape {
+        path: args.output.as_deref(),
+        format: job.output,
+        delimiter: output_delimiter(args, source::delimiter(args.delimiter.as_deref(), Path::new(""))?),
+        crlf: false,
+        compression: args.compression,
+        dictionaries_change: format != Format::Arrow,
+    };
+    let mut sink = Sink::open(&shape, plan.program.schema(), out)?;
+    pump(job, &plan, &name, total, &mut input, &mut sink, printer)?;
+    sink.finish()
+}
+
+/// Takes all rows from the input to the sink.
+fn pump(
+    job: &Job,
+    plan: &Plan,
+    file: &str,
+    total: Option<Extent>,
+    input: &mut (dyn Input + Send),
+    sink: &mut Sink,
+    printer: &Printer,
+) -> Result<(), Failure> {
+    let args = job.args;
+    plan.warn(printer);
+    let mut progress = Progress::new(total, args.output.is_none());
+    let (mut read, mut kept) = (0u64, 0u64);
+    // A thread that waits for a pipe cannot be called back when something fails meanwhile.
+    let is_file = args.file.metadata().is_ok_and(|metadata| metadata.is_file());
+    let usual = if is_file { std::thread::available_parallelism().map_or(1, |count| count.get().min(4)) } else { 1 };
+    let threads = args.threads.map_or(usual, std::num::NonZero::get);
+    pump::run(threads, input, plan, file, &mut |computed| {
+        read += computed.read;
+        kept += computed.batch.num_rows() as u64;
+        progress.tick(computed.done);
+        sink.write(&computed.batch)
+    })?;
     progress.end();
-    sink.finish()?;
     if let Some(path) = args.output.as_deref().filter(|_| io::stderr().is_terminal()) {
-        printer.note(&format!("{kept} of {read} rows written to {}", path.display()));
+        printer.note(&format!("{kept} of {read} rows go to {}", path.display()));
     }
     Ok(())
 }
 
-/// Which cells a row has on its way out.
-fn layout(args: &RunArgs, header: &Header, plan: &Plan) -> Result<Vec<Target>, Failure> {
-    let place = |column: usize| plan.replacement(&header.names[column]).map_or(Target::Column(column), Target::Slot);
-    let Some(select) = &args.select else {
-        let columns = (0..header.names.len()).map(place);
-        return Ok(columns.chain(plan.added(header).map(Target::Slot)).collect());
-    };
-    let mut layout = Vec::new();
-    for name in split_names(select) {
-        if let Some(slot) = plan.replacement(&name) {
-            layout.push(Target::Slot(slot));
-        } else {
-            layout.push(Target::Column(header.require(&name, "--select")?));
-        }
-    }
-    if layout.is_empty() { Err(Failure::usage("--select names no column")) } else { Ok(layout) }
+/// What separates the cells that are written: as the option says, or the name of the output, or as they were read.
+fn output_delimiter(args: &RunArgs, input: u8) -> u8 {
+    let named = args.output.as_deref().and_then(format::delimiter_of);
+    if args.delimiter.is_some() { input } else { named.unwrap_or(input) }
 }
 
 /// Splits a list of names at its commas; names with commas stand in back-ticks.
@@ -134,58 +266,6 @@ fn split_names(list: &str) -> Vec<String> {
         }
     }
     names.into_iter().map(|name| name.trim().to_owned()).filter(|name| !name.is_empty()).collect()
-}
-
-fn write_header(sink: &mut Sink, layout: &[Target], header: &Header, plan: &Plan) -> Result<(), Failure> {
-    for target in layout {
-        match *target {
-            Target::Column(column) => sink.cell(&header.cells[column])?,
-            Target::Slot(slot) => sink.cell(plan.name(slot).as_bytes())?,
-        }
-    }
-    sink.end_row()
-}
-
-/// A bar on the terminal, for work that takes long.
-struct Progress {
-    start: Instant,
-    bytes: Option<u64>,
-    bar: Option<ProgressBar>,
-}
-
-impl Progress {
-    /// Shorter work gets no bar.
-    const PATIENCE: Duration = Duration::from_secs(1);
-
-    /// `to_stdout`: rows that scroll over the same terminal leave no place for a bar.
-    fn new(source: &Source, to_stdout: bool) -> Progress {
-        let visible = io::stderr().is_terminal() && !(to_stdout && io::stdout().is_terminal());
-        Progress { start: Instant::now(), bytes: source.size().filter(|_| visible), bar: None }
-    }
-
-    fn tick(&mut self, row: u64, position: u64) {
-        if !row.is_multiple_of(4096) {
-            return;
-        }
-        let Some(bytes) = self.bytes else { return };
-        if self.bar.is_none() && self.start.elapsed() > Progress::PATIENCE {
-            let bar = ProgressBar::with_draw_target(Some(bytes), ProgressDrawTarget::stderr());
-            let template = "{bar:40} {bytes} of {total_bytes}, {binary_bytes_per_sec}, {eta} left";
-            if let Ok(style) = ProgressStyle::with_template(template) {
-                bar.set_style(style);
-            }
-            self.bar = Some(bar);
-        }
-        if let Some(bar) = &self.bar {
-            bar.set_position(position);
-        }
-    }
-
-    fn end(&self) {
-        if let Some(bar) = &self.bar {
-            bar.finish_and_clear();
-        }
-    }
 }
 
 #[cfg(test)]

@@ -24,7 +24,7 @@ const BUFFER: usize = 1 << 18;
 pub(crate) struct Source {
     /// How messages call it.
     name: String,
-    reader: Reader<Box<dyn Read>>,
+    reader: Reader<Box<dyn Read + Send>>,
     /// The same file once more, if it can be read twice.
     again: Option<File>,
     size: Option<u64>,
@@ -43,7 +43,7 @@ impl Source {
         let standard = path == Path::new("-");
         let name = if standard { "standard input".to_owned() } else { path.display().to_string() };
         let fail = |error: io::Error| Failure::input(format!("cannot read {name}: {error}"));
-        let (input, again, size): (Box<dyn Read>, _, _) = if standard {
+        let (input, again, size): (Box<dyn Read + Send>, _, _) = if standard {
             (Box::new(io::stdin()), None, None)
         } else {
             let file = File::open(path).map_err(fail)?;
@@ -173,7 +173,7 @@ impl Source {
     }
 }
 
-fn build(input: Box<dyn Read>, delimiter: u8) -> Reader<Box<dyn Read>> {
+fn build(input: Box<dyn Read + Send>, delimiter: u8) -> Reader<Box<dyn Read + Send>> {
     ReaderBuilder::new().delimiter(delimiter).has_headers(true).from_reader(input)
 }
 
@@ -182,7 +182,7 @@ fn line(record: &ByteRecord) -> u64 {
     record.position().map_or(0, csv::Position::line)
 }
 
-fn delimiter(option: Option<&str>, path: &Path) -> Result<u8, Failure> {
+pub(crate) fn delimiter(option: Option<&str>, path: &Path) -> Result<u8, Failure> {
     let extension = path.extension().and_then(|e| e.to_str()).unwrap_or("").to_ascii_lowercase();
     match option {
         None => Ok(if matches!(extension.as_str(), "tsv" | "tab") { b'\t' } else { b',' }),

@@ -50,6 +50,7 @@ impl Batch {
             params: None,
             known: Vec::new(),
             nullable: Vec::new(),
+            assumed: None,
             error: None,
         };
         let mut compiler = shared.compiler();

@@ -54,7 +54,7 @@ impl Formula<'_> {
     /// The rest of the compilation of a formula in which something stands for all rows.
     pub(super) fn compile_stages(&self, compiler: &mut Compiler, mut compiled: Compiled) -> Result<Function, Error> {
         let aggregates = compiler.front.row_parts().aggregates.clone();
-        let Some(cut) = compiler.cut(&self.request(None, true))? else {
+        let Some(cut) = compiler.cut(&self.request(true))? else {
             debug_assert!(false, "there is something to cut");
             return Err(Error::Unsupported("the formula has no stages".to_owned()));
         };
@@ -89,7 +89,7 @@ impl Formula<'_> {
 
     /// The kernel of the stage with this number.
     pub(super) fn stage_kernel(&self, compiler: &mut Compiler, number: usize) -> Option<Kernel> {
-        let request = self.request(None, true);
+        let request = self.request(true);
         compiler.check(&request).ok()?;
         let stage = compiler.cut(&request).ok()??.stages.into_iter().nth(number)?;
         compiler.builder.func = stage.func;

@@ -14,6 +14,7 @@
 
 #![forbid(unsafe_code)]
 
+pub(crate) mod blocks;
 pub(crate) mod build;
 pub(crate) mod eval;
 pub(crate) mod matcher;

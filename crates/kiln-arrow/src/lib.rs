@@ -1,0 +1,48 @@
+//! Formulas over Arrow record batches, compiled to machine code.
+//!
+//! A [`Program`] is a list of new columns and a filter, compiled once against a schema and run on batch after batch:
+//!
+//! ```
+//! use arrow_array::{ArrayRef, Float64Array, RecordBatch, StringArray, cast::AsArray as _, types::Float64Type};
+//! use std::sync::Arc;
+//!
+//! let name: ArrayRef = Arc::new(StringArray::from(vec!["ann", "bob", "cem"]));
+//! let price: ArrayRef = Arc::new(Float64Array::from(vec![Some(2.5), None, Some(4.0)]));
+//! let batch = RecordBatch::try_from_iter([("name", name), ("price", price)])?;
+//!
+//! let engine = kiln::Engine::new();
+//! let program = kiln_arrow::Program::builder(&engine)
+//!     .column("gross", "price * 1.2")
+//!     .filter("price > 3")
+//!     .build(&batch.schema())?;
+//! let out = program.run(&batch)?;
+//! assert_eq!(out.num_rows(), 1);
+//! assert_eq!(out["gross"].as_primitive::<Float64Type>().value(0), 4.8);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! The one idea: an array is read where it lies. Arrays of `f64`, `f32`, `i64` and `i32`, whole or sliced, are seen as
+//! they are, and so are dates and times, as the ints that they are stored as; narrower numbers are widened, bits become
+//! bools; [`type_of`] has the table. What formulas cannot compute with passes through unread.
+//!
+//! Nulls: a result is null in every row in which an input that the formula uses is null, and a filter keeps rows that
+//! are true. What lies under a null never causes an error.
+//!
+//! The parts: `read` from arrays to values, `program` from texts to functions, `evaluate` from batch to batch, `error`.
+//! Files are not its business. Types of Arrow are those of the `arrow-*` crates, which `arrow` exports too.
+#![forbid(unsafe_code)]
+
+mod error;
+mod evaluate;
+mod names;
+mod program;
+mod read;
+
+pub use arrow_array;
+pub use arrow_schema;
+pub use error::{Error, Part, RunError, Wrong};
+pub use evaluate::Evaluated;
+pub use kiln;
+pub use names::mention;
+pub use program::{Builder, Program, Target};
+pub use read::{ReadError, Rows, read, type_of};
