@@ -131,8 +131,10 @@ fn ints_beyond_two_to_the_53_keep_their_last_digit() {
 
 #[test]
 fn unsigned_ints_that_do_not_fit_name_their_row() {
-    let values = vec![Some(1), None, Some(u64::MAX)];
-    let batch = batch(vec![("k", arc(Int32Array::from(vec![1, 2, 3]))), ("u", arc(UInt64Array::from(values)))]);
+    // What lies under the null does not fit either.
+    let nulls = arrow_buffer::NullBuffer::from(vec![true, false, true]);
+    let values = UInt64Array::new(vec![1, u64::MAX, u64::MAX].into(), Some(nulls));
+    let batch = batch(vec![("k", arc(Int32Array::from(vec![1, 2, 3]))), ("u", arc(values))]);
     let engine = Engine::new();
     let program = Program::builder(&engine).column("y", "u + 1").build(&batch.schema()).unwrap();
     match program.run(&batch).unwrap_err() {
