@@ -17,6 +17,8 @@ use crate::run::view::{AsColumn, AsColumnMut};
 pub enum ColumnEngine {
     /// Machine code over several rows at a time.
     Kernel,
+    /// An interpreter of blocks of rows.
+    Blocks,
     /// What runs single calls, row by row.
     Rows,
 }
@@ -62,6 +64,10 @@ impl Function {
         inputs: &[&dyn AsColumn],
         outputs: &mut [&mut dyn AsColumnMut],
     ) -> Result<(), RunError> {
+        if self.is_staged() {
+            let rows = self.check_columns(inputs, outputs)?;
+            return self.stream().eval_all(inputs, outputs, rows);
+        }
         let count = inputs.len() + outputs.len();
         with_array(count, Place::NONE, |places| {
             let rows = self.places(inputs, outputs, places)?;
@@ -86,8 +92,12 @@ impl Function {
     /// What runs columns.
     #[must_use]
     pub fn column_engine(&self) -> ColumnEngine {
+        if let Some(last) = self.last_stage() {
+            return last.column_engine();
+        }
         match self.prepared().map(|prepared| &prepared.columns.machinery) {
             Ok(Machinery::Kernel(_)) => ColumnEngine::Kernel,
+            Ok(Machinery::Blocks(_)) => ColumnEngine::Blocks,
             Ok(Machinery::Rows) | Err(_) => ColumnEngine::Rows,
         }
     }
@@ -112,10 +122,22 @@ impl Function {
 
     fn prepare(&self) -> Result<Prepared, RunError> {
         let scalar = self.scalar_for_columns()?;
-        let machinery = self.kernel().map_or(Machinery::Rows, Machinery::Kernel);
+        let kernel = self.kernel().map(Machinery::Kernel);
+        let blocks = || Some(Machinery::Blocks(columns::BlockEngine::new(self.blocks()?)));
+        let machinery = kernel.or_else(blocks).unwrap_or(Machinery::Rows);
         let types = self.params().iter().map(|param| param.ty).chain(self.outputs().iter().map(|output| output.ty));
         let columns = columns::Prepared { machinery, types: types.collect(), inputs: self.params().len() };
         Ok(Prepared { scalar, columns })
+    }
+
+    /// Do the columns suit the formula? How many rows are there?
+    pub(crate) fn check_columns(
+        &self,
+        inputs: &[&dyn AsColumn],
+        outputs: &mut [&mut dyn AsColumnMut],
+    ) -> Result<usize, RunError> {
+        let count = inputs.len() + outputs.len();
+        with_array(count, Place::NONE, |places| self.places(inputs, outputs, places))
     }
 
     /// Fills in where the columns lie, inputs first; gives the number of rows. The columns suit the formula.

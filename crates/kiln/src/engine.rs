@@ -6,6 +6,8 @@
 
 #![forbid(unsafe_code)]
 
+mod for_columns;
+
 use crate::columns::Prepared;
 use crate::error::{Error, RunError};
 use crate::inspect::Inspection;
@@ -16,17 +18,23 @@ use crate::mem::{self, Arena, Mode};
 use crate::pipeline::{Compiler, Definitions, Request, Target};
 use crate::run::cpu;
 use crate::run::host::HostFunction;
-use crate::run::invoke::{Body, Pending};
-use crate::run::kernel::Kernel;
+use crate::run::invoke::Body;
 use crate::span::{Diagnostic, Place, Span};
 use crate::types::{Type, Value};
 use std::fmt;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
+mod batch;
+mod stages;
+
+use stages::Role;
+
 pub use crate::isa::x64::features::Level;
 pub use crate::run::host::Host;
 pub use crate::run::typed::{Return, Scalar, Signature, TypedFunction};
 pub use crate::text::Limits;
+pub use batch::Batch;
+pub use stages::Stream;
 
 /// Which machinery runs a formula.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -74,13 +82,16 @@ pub struct Output {
     pub name: String,
     /// Its type.
     pub ty: Type,
+    /// Has it a value in every row? Otherwise it is one value for all of them, an aggregate.
+    pub per_row: bool,
 }
 
 impl Output {
     /// The results of the function that was checked last.
     pub(crate) fn all_of(compiler: &Compiler) -> Vec<Output> {
         let (func, mut names) = (&compiler.builder.func, compiler.outputs());
-        let output = |&r: &Ref| Output { name: names.next().unwrap_or_default().to_owned(), ty: func.ty(r) };
+        let name = |name: Option<&str>| name.unwrap_or_default().to_owned();
+        let output = |&r: &Ref| Output { name: name(names.next()), ty: func.ty(r), per_row: true };
         func.results.iter().map(output).collect()
     }
 }
@@ -115,6 +126,8 @@ pub struct Formula<'a> {
     source: &'a [u8],
     params: Option<Vec<(String, Option<Type>)>>,
     known: Vec<(String, Type)>,
+    /// The type of what nothing else gives a type, if a signature says so.
+    assumed: Option<Type>,
     error: Option<Error>,
 }
 
@@ -216,7 +229,7 @@ impl Engine {
     /// The same for text that may not be UTF-8, which is then an error like any other.
     #[must_use]
     pub fn formula_bytes<'a>(&'a self, text: &'a [u8]) -> Formula<'a> {
-        Formula { shared: &self.shared, source: text, params: None, known: Vec::new(), error: None }
+        Formula { shared: &self.shared, source: text, params: None, known: Vec::new(), assumed: None, error: None }
     }
 
     /// Compiles a formula. Its inputs are its free names, in order of first appearance.
@@ -239,7 +252,7 @@ impl Engine {
     /// Collects formulas whose code is then made executable all at once.
     #[must_use]
     pub fn batch(&self) -> Batch {
-        Batch { shared: self.shared.clone(), codes: mem::Batch::new(), functions: Vec::new() }
+        Batch::new(self.shared.clone())
     }
 }
 
@@ -277,6 +290,16 @@ struct Compiled {
     traps: Vec<(Ref, Span)>,
     hosts: Vec<Arc<HostFunction>>,
     warnings: Vec<Diagnostic>,
+}
+
+impl Compiled {
+    fn of(func: &Func, params: Vec<Param>, outputs: Vec<Output>, warnings: Vec<Diagnostic>) -> Compiled {
+        let fallible = func.is_fallible();
+        let traps =
+            if fallible { func.effects.iter().map(|&r| (r, func.spans[r.index()])).collect() } else { Vec::new() };
+        let hosts = func.callees.iter().filter_map(|callee| callee.host().cloned()).collect();
+        Compiled { params, outputs, fallible, traps, hosts, warnings }
+    }
 }
 
 /// Which form of code is wanted.
@@ -329,6 +352,9 @@ impl<'a> Formula<'a> {
             for ((_, ty), &given) in params.iter_mut().zip(F::PARAMS) {
                 ty.get_or_insert(given);
             }
+        } else {
+            // Inputs without a list have the signature's types where those agree.
+            self.assumed = F::PARAMS.first().copied().filter(|first| F::PARAMS.iter().all(|p| p == first));
         }
         let wanted = Wanted::Typed { params: F::PARAMS, result: F::RESULT, fallible: F::FALLIBLE };
         Ok(TypedFunction::new(self.compile_for(&wanted)?))
@@ -343,22 +369,23 @@ impl<'a> Formula<'a> {
             return Err(error);
         }
         let mut compiler = self.shared.compiler();
-        let inspection = Inspection::of(&mut compiler, &self.request(None), self.shared.level);
+        let inspection = Inspection::of(&mut compiler, &self.request(false), self.shared.level);
         self.shared.put_back(compiler);
         inspection
     }
 
-    fn request<'b>(&'b self, only_type: Option<Type>) -> Request<'b> {
+    fn request(&self, columns: bool) -> Request<'_> {
         let options = &self.shared.options;
         Request {
             source: self.source,
             params: self.params.as_deref(),
             known: &self.known,
-            default_type: only_type.or(options.default_type).unwrap_or(Type::F64),
+            default_type: self.assumed.or(options.default_type).unwrap_or(Type::F64),
             hosts: &self.shared.hosts,
             definitions: &self.shared.definitions,
             fast: options.fast,
             checked: options.checked,
+            columns,
             limits: options.limits,
             level: self.shared.level,
         }
@@ -379,40 +406,32 @@ impl<'a> Formula<'a> {
             Wanted::Typed { fallible: false, .. } => Convention::Native(HOST),
             _ => Convention::Buffer,
         };
-        let compiled = self.front(compiler, wanted)?;
+        let compiled = self.front(compiler, wanted, matches!(wanted, Wanted::Dynamic))?;
+        if !compiler.front.row_parts().is_empty() {
+            return self.compile_stages(compiler, compiled);
+        }
         let body = self.back(compiler, convention)?;
-        Ok(Function::new(self, compiled, body))
+        Ok(Function::new(self, compiled, body, Role::Whole))
     }
 
     /// The formula for the interpreter.
     fn interpreted(&self) -> Result<Body, Error> {
         let mut compiler = self.shared.compiler();
-        self.front(&mut compiler, &Wanted::Dynamic)?;
+        self.front(&mut compiler, &Wanted::Dynamic, false)?;
         Ok(Body::Interpreted(std::mem::take(&mut compiler.builder.func)))
     }
 
     /// Text to values, and whether they are what is wanted.
-    fn front(&self, compiler: &mut Compiler, wanted: &Wanted) -> Result<Compiled, Error> {
-        // The inputs of a typed formula without a list have its parameter types where those agree.
-        let only_type = match wanted {
-            Wanted::Typed { params, .. } if self.params.is_none() => {
-                params.first().copied().filter(|first| params.iter().all(|p| p == first))
-            }
-            _ => None,
-        };
-        let warnings = compiler.check(&self.request(only_type))?;
+    fn front(&self, compiler: &mut Compiler, wanted: &Wanted, columns: bool) -> Result<Compiled, Error> {
+        let warnings = compiler.check(&self.request(columns))?;
         let func = &compiler.builder.func;
         let params = compiler.inputs().map(|(name, ty)| Param { name: name.to_owned(), ty }).collect::<Vec<_>>();
-        let fallible = func.is_fallible();
         let outputs = Output::all_of(compiler);
         if outputs.is_empty() {
             debug_assert!(false, "a formula without errors has a result");
             return Err(Error::Unsupported("the formula has no result".to_owned()));
         }
-        let traps =
-            if fallible { func.effects.iter().map(|&r| (r, func.spans[r.index()])).collect() } else { Vec::new() };
-        let hosts = func.callees.iter().filter_map(|callee| callee.host().cloned()).collect();
-        let compiled = Compiled { params, outputs, fallible, traps, hosts, warnings };
+        let compiled = Compiled::of(func, params, outputs, warnings);
         if let Wanted::Typed { params, result, fallible } = *wanted {
             self.compare(&compiled, params, result, fallible)?;
         }
@@ -493,9 +512,11 @@ struct Inner {
     source: Box<[u8]>,
     declared: Option<Declared>,
     known: Box<[(String, Type)]>,
+    assumed: Option<Type>,
     shared: Arc<Shared>,
     /// What runs columns, once it was wanted.
     columns: OnceLock<Box<Prepared>>,
+    role: Role,
 }
 
 /// Inputs as they were declared, where they were.
@@ -505,7 +526,7 @@ type Declared = Box<[(String, Option<Type>)]>;
 const INLINE_ARGS: usize = 16;
 
 impl Function {
-    fn new(formula: &Formula<'_>, compiled: Compiled, body: Body) -> Function {
+    fn new(formula: &Formula<'_>, compiled: Compiled, body: Body, role: Role) -> Function {
         let Compiled { params, outputs, fallible, traps, hosts, warnings } = compiled;
         Function {
             inner: Arc::new(Inner {
@@ -519,8 +540,10 @@ impl Function {
                 source: formula.source.into(),
                 declared: formula.params.clone().map(Into::into),
                 known: formula.known.clone().into(),
+                assumed: formula.assumed,
                 shared: formula.shared.clone(),
                 columns: OnceLock::new(),
+                role,
             }),
         }
     }
@@ -560,6 +583,9 @@ impl Function {
 
     /// Evaluates on values to words; `out` has one for each result.
     fn call_words(&self, args: &[Value], out: &mut [u64]) -> Result<(), RunError> {
+        if self.is_staged() {
+            return Err(RunError::ColumnsOnly);
+        }
         let params = &self.inner.params;
         if args.len() != params.len() {
             return Err(RunError::ArgumentCount { expected: params.len(), given: args.len() });
@@ -614,38 +640,13 @@ impl Function {
             source: &self.inner.source,
             params: self.inner.declared.as_ref().map(|p| p.to_vec()),
             known: self.inner.known.to_vec(),
+            assumed: self.inner.assumed,
             error: None,
         }
     }
 
     pub(crate) fn body(&self) -> &Body {
         &self.inner.body
-    }
-
-    /// The formula for single rows of words, where its own body is not that.
-    pub(crate) fn scalar_for_columns(&self) -> Result<Option<Function>, RunError> {
-        if matches!(self.inner.body, Body::Native(_)) { self.dynamic().map(Some) } else { Ok(None) }
-    }
-
-    /// Machine code over columns; none where machine code is not wanted or refused, and for formulas that must be evaluated
-    /// row by row.
-    pub(crate) fn kernel(&self) -> Option<Kernel> {
-        self.inner.body.code()?;
-        let (shared, formula) = (&self.inner.shared, self.formula());
-        let mut compiler = shared.compiler();
-        let kernel = formula.front(&mut compiler, &Wanted::Dynamic).ok().and_then(|compiled| {
-            // The same source, so the same formula, unless it was typed from outside.
-            let same = compiled.params[..] == self.inner.params[..] && compiled.outputs[..] == self.inner.outputs[..];
-            let kernel = compiler.emit_kernel(shared.level, false).filter(|_| same)?;
-            compiler.emitted_kernel(kernel).seal(&shared.arena).ok()
-        });
-        shared.put_back(compiler);
-        kernel
-    }
-
-    /// The place of what runs columns.
-    pub(crate) fn for_columns(&self) -> &OnceLock<Box<Prepared>> {
-        &self.inner.columns
     }
 
     /// The inputs, in the order in which a call takes them.
@@ -676,6 +677,9 @@ impl Function {
     /// What runs it.
     #[must_use]
     pub fn engine(&self) -> EngineKind {
+        if let Some(last) = self.last_stage() {
+            return last.engine();
+        }
         if self.inner.body.code().is_some() { EngineKind::Jit } else { EngineKind::Interpreter }
     }
 
@@ -703,7 +707,20 @@ impl Function {
         };
         let formula = self.formula();
         let mut compiler = self.inner.shared.compiler();
-        let listing = Inspection::listing(&mut compiler, &formula.request(None), self.inner.shared.level, convention);
+        let listing = Inspection::listing(&mut compiler, &formula.request(false), self.inner.shared.level, convention);
+        self.inner.shared.put_back(compiler);
+        listing
+    }
+
+    /// The machine code that runs columns as text, like [`Function::listing`]; empty if no machine code runs them.
+    #[must_use]
+    pub fn column_listing(&self) -> String {
+        if self.inner.body.code().is_none() {
+            return String::new();
+        }
+        let formula = self.formula();
+        let mut compiler = self.inner.shared.compiler();
+        let listing = Inspection::kernel_listing(&mut compiler, &formula.request(false), self.inner.shared.level);
         self.inner.shared.put_back(compiler);
         listing
     }
@@ -735,98 +752,6 @@ impl fmt::Debug for Function {
             .field("outputs", &self.inner.outputs)
             .field("engine", &self.engine())
             .finish_non_exhaustive()
-    }
-}
-
-/// Formulas whose code is made executable all at once, which saves the system calls of all but one.
-///
-/// ```
-/// let engine = kiln::Engine::new();
-/// let mut batch = engine.batch();
-/// for k in 1..=100 {
-///     batch.add(&format!("x * {k}"))?;
-/// }
-/// let functions = batch.finish()?;
-/// assert!(matches!(functions[41].call(&[kiln::Value::F64(2.0)])?, kiln::Value::F64(84.0)));
-/// # Ok::<(), Box<dyn std::error::Error>>(())
-/// ```
-pub struct Batch {
-    shared: Arc<Shared>,
-    codes: mem::Batch,
-    functions: Vec<(Function, Option<Pending>)>,
-}
-
-impl Batch {
-    /// Compiles a formula into the batch; its place in the batch is returned.
-    ///
-    /// # Errors
-    /// [`Error::Formula`] with everything that is wrong with it; the batch is as it was.
-    pub fn add(&mut self, text: &str) -> Result<usize, Error> {
-        let shared = self.shared.clone();
-        let formula =
-            Formula { shared: &shared, source: text.as_bytes(), params: None, known: Vec::new(), error: None };
-        let mut compiler = shared.compiler();
-        let added = self.add_with(&formula, &mut compiler);
-        shared.put_back(compiler);
-        added
-    }
-
-    fn add_with(&mut self, formula: &Formula<'_>, compiler: &mut Compiler) -> Result<usize, Error> {
-        let compiled = formula.front(compiler, &Wanted::Dynamic)?;
-        let mut pending = None;
-        if self.shared.options.engine != Some(EngineKind::Interpreter) && Compiler::can_run() {
-            compiler.emit(&Target::new(self.shared.level, Convention::Buffer), formula.source)?;
-            pending = Some(compiler.emitted().push(&mut self.codes));
-        }
-        // With code to come the body is filled in by `finish`.
-        let body = match pending {
-            Some(_) => Body::Interpreted(Func::default()),
-            None => Body::Interpreted(std::mem::take(&mut compiler.builder.func)),
-        };
-        self.functions.push((Function::new(formula, compiled, body), pending));
-        Ok(self.functions.len() - 1)
-    }
-
-    /// How many formulas it holds.
-    #[must_use]
-    pub fn len(&self) -> usize {
-        self.functions.len()
-    }
-
-    /// Holds it none?
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.functions.is_empty()
-    }
-
-    /// Makes all the code executable and gives the functions in the order in which they were added.
-    ///
-    /// # Errors
-    /// [`Error::Seal`] if executable memory is refused and the options forbid the interpreter.
-    pub fn finish(self) -> Result<Vec<Function>, Error> {
-        let sealed = match self.codes.seal_in(&self.shared.arena) {
-            Ok(sealed) => sealed,
-            Err(_) if self.shared.options.engine.is_none() => Vec::new(),
-            Err(error) => return Err(Error::Seal(error)),
-        };
-        let finish = |(mut function, pending): (Function, Option<Pending>)| {
-            let Some(pending) = pending else { return Ok(function) };
-            let body = match pending.finish(&sealed) {
-                Some(code) => Body::Buffer(code),
-                None => function.formula().interpreted()?,
-            };
-            if let Some(inner) = Arc::get_mut(&mut function.inner) {
-                inner.body = body;
-            }
-            Ok(function)
-        };
-        self.functions.into_iter().map(finish).collect()
-    }
-}
-
-impl fmt::Debug for Batch {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Batch").field("len", &self.len()).finish_non_exhaustive()
     }
 }
 

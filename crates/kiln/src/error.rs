@@ -92,11 +92,11 @@ pub enum RunError {
         /// The output's type.
         given: crate::types::Type,
     },
-    /// A column has another number of rows than the first output.
+    /// A column has another number of rows than the first output, or without outputs than the first input.
     Rows {
         /// The input's or output's name.
         name: String,
-        /// How many rows the first output has.
+        /// How many rows that one has.
         expected: usize,
         /// How many this one has.
         given: usize,
@@ -107,6 +107,26 @@ pub enum RunError {
         row: usize,
         /// What happened there.
         error: Box<RunError>,
+    },
+    /// Something in the formula stands for all rows of columns, and it was called on single values.
+    ColumnsOnly,
+    /// A result has a value in every row, and one value for all of them was asked for.
+    PerRow {
+        /// The result's name, if it has one.
+        name: String,
+    },
+    /// The formula has to read its rows several times, and the results were asked for too early, or of an input that
+    /// can be read only once.
+    ReadOnce {
+        /// How often it reads them, the results included.
+        passes: usize,
+    },
+    /// When the rows were read again there was another number of them.
+    Reread {
+        /// How many there were before.
+        before: u64,
+        /// How many there were now.
+        now: u64,
     },
     /// The formula has several results, and one value was asked for.
     SeveralResults {
@@ -140,8 +160,8 @@ pub enum RunError {
 }
 
 impl RunError {
-    /// A short stable name: `argument-count`, `argument-type`, `output-count`, `output-type`, `rows`, `several-results`, `overflow`,
-    /// `division-by-zero`, `host` or `steps`. For an error in a row it is what happened there.
+    /// A short stable name: `argument-count`, `argument-type`, `output-count`, `output-type`, `rows`, `columns-only`, `per-row`,
+    /// `read-once`, `reread`, `several-results`, `overflow`, `division-by-zero`, `host` or `steps`. For an error in a row it is what happened there.
     #[must_use]
     pub fn code(&self) -> &'static str {
         match self {
@@ -151,6 +171,10 @@ impl RunError {
             RunError::OutputType { .. } => "output-type",
             RunError::Rows { .. } => "rows",
             RunError::Row { error, .. } => error.code(),
+            RunError::ColumnsOnly => "columns-only",
+            RunError::PerRow { .. } => "per-row",
+            RunError::ReadOnce { .. } => "read-once",
+            RunError::Reread { .. } => "reread",
             RunError::SeveralResults { .. } => "several-results",
             RunError::Overflow { .. } => "overflow",
             RunError::DivisionByZero { .. } => "division-by-zero",
@@ -173,6 +197,10 @@ impl RunError {
             | RunError::OutputCount { .. }
             | RunError::OutputType { .. }
             | RunError::Rows { .. }
+            | RunError::ColumnsOnly
+            | RunError::PerRow { .. }
+            | RunError::ReadOnce { .. }
+            | RunError::Reread { .. }
             | RunError::SeveralResults { .. } => None,
         }
     }
@@ -180,6 +208,14 @@ impl RunError {
     /// The same, said of a row of a column.
     pub(crate) fn in_row(self, row: usize) -> RunError {
         RunError::Row { row, error: Box::new(self) }
+    }
+
+    /// The same where the rows are those from row `start` on.
+    pub(crate) fn behind(self, start: usize) -> RunError {
+        match self {
+            RunError::Row { row, error } => RunError::Row { row: row + start, error },
+            other => other,
+        }
     }
 }
 
@@ -202,7 +238,18 @@ impl fmt::Display for RunError {
                 write!(f, "result `{name}` has type {expected}, but the output is {given}")
             }
             RunError::Rows { name, expected, given } => {
-                write!(f, "column `{name}` has {given} row(s), but the first output has {expected}")
+                write!(f, "column `{name}` has {given} row(s), but the others have {expected}")
+            }
+            RunError::ColumnsOnly => {
+                f.write_str("the formula is about all rows of columns, and it was called on single values")
+            }
+            RunError::PerRow { name } => {
+                let result = if name.is_empty() { "the result".to_owned() } else { format!("result `{name}`") };
+                write!(f, "{result} has a value in every row, and not one for all")
+            }
+            RunError::ReadOnce { passes } => write!(f, "the formula reads its rows {passes} times"),
+            RunError::Reread { before, now } => {
+                write!(f, "the rows were {before} when they were first read, and now they are {now}")
             }
             RunError::Row { row, error } => write!(f, "row {row}: {error}"),
             RunError::SeveralResults { count } => {

@@ -25,14 +25,24 @@ pub struct FunctionInfo {
     pub error_bound: f64,
 }
 
-/// All functions that formulas can call, in the order of the documentation.
+/// All functions that formulas can call, in the order of the documentation; behind them those about all rows of columns,
+/// whose domain says so.
 pub fn functions() -> impl Iterator<Item = FunctionInfo> {
-    math::all().iter().map(|row| FunctionInfo {
+    let scalar = math::all().iter().map(|row| FunctionInfo {
         name: row.name,
         aliases: row.aliases,
         signature: row.signature,
         doc: row.doc,
         domain: row.domain,
         error_bound: row.ulp,
-    })
+    });
+    let rows = math::row_functions().iter().filter(|row| row.kind != math::RowKind::NotYet);
+    scalar.chain(rows.map(|row| FunctionInfo {
+        name: row.name,
+        aliases: &[],
+        signature: row.signature,
+        doc: row.doc,
+        domain: "columns",
+        error_bound: 0.0,
+    }))
 }

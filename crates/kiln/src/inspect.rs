@@ -208,6 +208,15 @@ impl Inspection {
         }
         text
     }
+
+    /// The same of its kernel over columns; empty if there is none.
+    pub(crate) fn kernel_listing(compiler: &mut Compiler, request: &Request<'_>, level: Level) -> String {
+        let mut text = String::new();
+        if compiler.check(request).is_ok() && compiler.emit_kernel(level, true).is_some() {
+            listing::write(instructions(&compiler.walk), &compiler.buffer, push_text, &mut text);
+        }
+        text
+    }
 }
 
 /// A value as nested operations, down to a depth.

@@ -7,6 +7,7 @@
 #[cfg(test)]
 extern crate self as kiln;
 
+mod aggregate;
 pub mod asm;
 mod columns;
 pub mod engine;
@@ -42,7 +43,7 @@ mod text;
 pub use columns::ColumnEngine;
 pub use engine::{
     Batch, Engine, EngineKind, Formula, Function, Host, Level, Limits, Options, Output, Param, Return, Scalar,
-    Signature, TypedFunction,
+    Signature, Stream, TypedFunction,
 };
 pub use error::{Error, RunError};
 pub use format::format;

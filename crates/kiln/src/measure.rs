@@ -38,6 +38,7 @@ impl Stages {
             definitions: Definitions::NONE,
             fast: false,
             checked: false,
+            columns: false,
             limits: Limits::default(),
             level: self.level,
         }

@@ -28,6 +28,7 @@ use crate::mach::check;
 use crate::mach::walk::{Chaos, Walk};
 use crate::ops::Op;
 use crate::opt::Optimiser;
+use crate::opt::stages::{Stages, Uncut};
 use crate::run::host::HostFunction;
 use crate::run::invoke::Emitted;
 use crate::run::kernel::EmittedKernel;
@@ -52,6 +53,8 @@ pub(crate) struct Request<'a> {
     pub(crate) definitions: &'a Definitions,
     pub(crate) fast: bool,
     pub(crate) checked: bool,
+    /// It is about rows of columns: aggregates over them may stand in it.
+    pub(crate) columns: bool,
     pub(crate) limits: Limits,
     pub(crate) level: Level,
 }
@@ -138,6 +141,10 @@ impl Target {
     }
 }
 
+/// Formulas with loops that have at most so many nodes run over two sets of rows at once, with 16 vector registers and
+/// with 32: what is live must fit in them.
+const TWO_WAYS: [usize; 2] = [24, 60];
+
 /// What must be known of a kernel besides its code.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Kernel {
@@ -203,7 +210,9 @@ impl Compiler {
             let message = format!("the formula has more than {} operations", request.limits.nodes);
             return Err(limit_error(source, "limit/nodes", message));
         }
-        self.improve(request);
+        if self.front.row_parts().is_empty() {
+            self.improve(request);
+        }
         Ok(diagnostics)
     }
 
@@ -243,6 +252,45 @@ impl Compiler {
     /// Values to better values, if there are branches or loops. Are there?
     pub(crate) fn improve(&mut self, request: &Request<'_>) -> bool {
         self.optimiser.run(&mut self.builder, request.limits.steps)
+    }
+
+    /// The function that was checked last as stages, if it has parts that stand for all rows; each is improved.
+    pub(crate) fn cut(&mut self, request: &Request<'_>) -> Result<Option<Stages>, Error> {
+        let parts = self.front.row_parts();
+        if parts.is_empty() {
+            return Ok(None);
+        }
+        let cut = self.optimiser.cut(&self.builder, parts);
+        let mut stages = cut.map_err(|uncut| {
+            let source = String::from_utf8_lossy(request.source);
+            match uncut {
+                Uncut::Passes(most) => {
+                    let message = format!("the formula would have to read its rows more than {most} times");
+                    limit_error(&source, "limit/passes", message)
+                }
+                Uncut::Nodes => {
+                    let message = format!("the formula has more than {} operations", request.limits.nodes);
+                    limit_error(&source, "limit/nodes", message)
+                }
+                Uncut::Steps(span) => {
+                    let message = "this loop depends on an aggregate, and an aggregate before that on a later loop";
+                    let diagnostic = Diagnostic::error("unsupported/steps", span, message);
+                    let diagnostics = vec![diagnostic.help("write that loop before this one")];
+                    Error::Formula { source: source.into_owned(), diagnostics }
+                }
+                Uncut::Again(span) => {
+                    let message = "what this call gives is needed in several passes over the rows, and it is not pure";
+                    let diagnostics = vec![Diagnostic::error("unsupported/call", span, message)];
+                    Error::Formula { source: source.into_owned(), diagnostics }
+                }
+            }
+        })?;
+        for stage in &mut stages.stages {
+            std::mem::swap(&mut self.builder.func, &mut stage.func);
+            self.optimiser.run(&mut self.builder, request.limits.steps);
+            std::mem::swap(&mut self.builder.func, &mut stage.func);
+        }
+        Ok(Some(stages))
     }
 
     /// The inputs of the function that was checked last: name and type.
@@ -286,11 +334,13 @@ impl Compiler {
         }
         self.walk.schedule.prepare(&self.builder.func, |_| false, |_| true);
         let schedule = &self.walk.schedule;
-        self.optimiser.spread(&mut self.builder, &|r| schedule.arm_costs(r));
+        let most = if level >= Level::V4 { TWO_WAYS[1] } else { TWO_WAYS[0] };
+        let ways = self.optimiser.spread(&mut self.builder, &|r| schedule.arm_costs(r), most);
         let func = &self.builder.func;
         debug_assert_eq!(verify::verify(func), Ok(()));
-        let target = Packed::new(level, func);
-        let kernel = Kernel { columns: func.params.len() + func.results.len(), rows: target.rows() as usize };
+        let target = Packed::new(level, func, ways as u32);
+        let columns = (func.params.len() + func.results.len()) / ways;
+        let kernel = Kernel { columns, rows: target.rows_per_step() as usize };
         let fits = !self.builder.overflowed && packed::kernel::compile(&mut self.walk, &target, func, chaos).is_ok();
         (fits && self.encode_walk(mark).is_ok()).then_some(kernel)
     }

@@ -107,10 +107,19 @@ fn functions() {
         );
     }
     text.push_str(
+        "\n## Row functions\n\nAbout all rows of columns; in a scalar call they are errors.\n\n| function | what it is |\n|---|---|\n",
+    );
+    for row in math::row_functions().iter().filter(|row| row.kind != math::RowKind::NotYet) {
+        let _ = writeln!(text, "| `{}` | {} |", row.signature, cell(row.doc));
+    }
+    text.push_str(
         "\n## Names without a function\n\nReserved; a call says why it does not work.\n\n| name | note |\n|---|---|\n",
     );
     for reserved in math::reserved() {
         let _ = writeln!(text, "| `{}` | {} |", reserved.name, cell(reserved.note));
+    }
+    for row in math::row_functions().iter().filter(|row| row.kind == math::RowKind::NotYet) {
+        let _ = writeln!(text, "| `{}` | is not available yet |", row.name);
     }
     compare("math.md", &text);
 }

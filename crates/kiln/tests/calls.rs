@@ -475,3 +475,14 @@ fn the_floating_point_environment_is_left_alone() {
         assert_eq!(control(), 0x1f80, "{name}");
     }
 }
+
+#[test]
+fn a_typed_function_is_the_same_formula_for_values_and_columns() {
+    for kind in [EngineKind::Jit, EngineKind::Interpreter] {
+        let f = support::engine(kind).compile_typed::<fn(f32) -> f32>("x * 3 + 1").unwrap();
+        assert!(f.function().call(&[Value::F32(2.5)]).unwrap().same(Value::F32(f.call(2.5))));
+        let mut out = [0f32; 3];
+        f.function().eval_columns(&[&[1f32, 2.0, 2.5]], &mut out).unwrap();
+        assert_eq!(out, [4.0, 7.0, 8.5]);
+    }
+}

@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails where it unwraps")]
 
-use kiln::{Engine, EngineKind, Options, Type, Value};
+use kiln::{AsColumn, Engine, EngineKind, Options, Type, Value};
 use std::path::Path;
 
 fn engine(kind: EngineKind) -> Engine {
@@ -22,8 +22,45 @@ fn number(ty: Type, text: &str) -> Value {
     }
 }
 
+/// What a line about columns promises, `x=[1, 2] => [3, 4]` or `=> 5`, does not hold: why.
+fn wrong_columns(engine: &Engine, formula: &str, promise: &str) -> Option<String> {
+    let (inputs, promised) = promise.split_once("=>").unwrap();
+    let list = |text: &str| -> Vec<f64> {
+        let inner = text.trim().trim_start_matches('[').trim_end_matches(']');
+        inner.split(',').filter(|part| !part.trim().is_empty()).map(|part| part.trim().parse().unwrap()).collect()
+    };
+    let function = match engine.compile(formula) {
+        Ok(function) => function,
+        Err(error) => return Some(error.to_string()),
+    };
+    let column = |name: &str| {
+        let at = inputs.find(&format!("{name}=[")).unwrap_or_else(|| panic!("no column {name}")) + name.len() + 1;
+        list(inputs[at..].split_inclusive(']').next().unwrap())
+    };
+    let columns: Vec<Vec<f64>> = function.params().iter().map(|param| column(&param.name)).collect();
+    let columns: Vec<&dyn AsColumn> = columns.iter().map(|column| column as &dyn AsColumn).collect();
+    if promised.trim().starts_with('[') {
+        let expected = list(promised);
+        let mut found = vec![0.0; expected.len()];
+        if let Err(error) = function.eval_columns(&columns, &mut found) {
+            return Some(error.to_string());
+        }
+        return (found != expected).then(|| format!("{found:?}"));
+    }
+    match function.aggregate(&columns) {
+        Ok(found) => {
+            let same = found[0].map_or(promised.trim() == "null", |found| found.same(value(promised.trim())));
+            (!same).then(|| format!("{found:?}"))
+        }
+        Err(error) => Some(error.to_string()),
+    }
+}
+
 /// What a line of the page promises does not hold: why.
 fn wrong(engine: &Engine, formula: &str, promise: &str) -> Option<String> {
+    if promise.contains("=[") {
+        return wrong_columns(engine, formula, promise);
+    }
     let compiled = engine.compile(formula);
     if let Some(code) = promise.strip_prefix("error ") {
         let found = match &compiled {

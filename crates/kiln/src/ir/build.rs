@@ -154,6 +154,11 @@ impl Builder {
         self.span = span;
     }
 
+    /// Does what is made now happen only under a condition, or in a loop?
+    pub(crate) fn in_branch(&self) -> bool {
+        self.region != 0
+    }
+
     #[inline]
     pub(crate) fn ty(&self, r: Ref) -> Type {
         self.func.ty(r)

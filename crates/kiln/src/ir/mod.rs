@@ -14,9 +14,11 @@
 
 #![forbid(unsafe_code)]
 
+pub(crate) mod blocks;
 pub(crate) mod build;
 pub(crate) mod eval;
 pub(crate) mod matcher;
+pub(crate) mod rows;
 pub(crate) mod rules;
 pub(crate) mod text;
 pub(crate) mod verify;

@@ -17,6 +17,7 @@ mod accuracy;
 mod build;
 pub(crate) mod calls;
 pub(crate) mod power;
+mod rows;
 #[cfg(test)]
 mod tests;
 
@@ -24,6 +25,8 @@ use crate::ir::Ref;
 use crate::ir::build::Builder;
 use crate::types::Type;
 use build::*;
+
+pub(crate) use rows::{RowFunction, RowKind, row_function, row_functions};
 
 /// Most arguments of a function that takes any number of them.
 pub(crate) const MANY: u8 = u8::MAX;
@@ -170,7 +173,7 @@ impl Function {
 /// A name that formulas cannot use for anything else although there is no scalar function behind it.
 pub(crate) struct Reserved {
     pub(crate) name: &'static str,
-    /// Why it cannot be called here, as the end of a sentence: "`prev` works on whole columns only".
+    /// Why it cannot be called here, as the end of a sentence: "`derivative` is not available yet".
     pub(crate) note: &'static str,
 }
 
@@ -371,7 +374,6 @@ functions! {
     "bool" [] 1 1 Rule::Conversion(Type::Bool), "bool(x)", 0.0, "", to_bool, "x != 0";
 }
 
-const COLUMNS: &str = "works on whole columns, which are not available here";
 const NOT_YET: &str = "is not available yet";
 
 macro_rules! reserved {
@@ -382,7 +384,5 @@ macro_rules! reserved {
 
 // note: names
 reserved! {
-    COLUMNS: "sum" "prod" "any" "all" "count" "mean" "var" "std" "prev" "next" "row" "nrows" "cumsum" "cumprod" "cummin"
-        "cummax" "ema" "first" "last" "isnull" "coalesce";
-    NOT_YET: "derivative";
+    NOT_YET: "derivative" "isnull" "coalesce";
 }

@@ -85,7 +85,12 @@ fn the_language_is_complete() {
     let names = "sum mean count any all var std prod prev next row nrows cumsum cumprod cummin cummax ema first last \
         derivative isnull coalesce";
     for name in names.split_whitespace() {
-        assert!(lookup_reserved(name).is_some(), "{name}");
+        assert!(lookup_reserved(name).is_some() || row_function(name).is_some(), "{name}");
+    }
+    for row in row_functions() {
+        let stands_alone = matches!(row.name, "min" | "max") || lookup(row.name).is_none();
+        assert!(stands_alone && lookup_reserved(row.name).is_none(), "{}", row.name);
+        assert!(row.signature.starts_with(&format!("{}(", row.name)) && row.least <= row.most && !row.doc.is_empty());
     }
 }
 

@@ -10,9 +10,11 @@
 
 #![forbid(unsafe_code)]
 
+pub(crate) mod lanes;
 pub(crate) mod words;
 
 use crate::types::Type;
+use lanes::{RowsMeaning, rows1, rows2, rows3};
 use words::{Float as _, Int as _, Word};
 
 /// What an operation does to up to three words. Absent operands are zero.
@@ -87,6 +89,57 @@ macro_rules! lift_class {
     ($m:ident, any $($f:tt)*) => { $m = [Some(lift!(u64, $($f)*)); 5]; };
 }
 
+/// The same over rows.
+macro_rules! lift_rows {
+    ($t:ty, |$a:ident| $e:expr) => {
+        (|out, a, _, _| rows1(out, a, |$a: $t| $e)) as RowsMeaning
+    };
+    ($t:ty, |$a:ident, $b:ident| $e:expr) => {
+        (|out, a, b, _| rows2(out, a, b, |$a: $t, $b: $t| $e)) as RowsMeaning
+    };
+    ($t:ty, |$a:ident, $b:ident, $c:ident| $e:expr) => {
+        (|out, a, b, c| rows3(out, a, b, c, |$a: $t, $b: $t, $c: $t| $e)) as RowsMeaning
+    };
+}
+
+/// Rows over `any` as words: of one operand, of the result's width; of three, the first a `bool`.
+macro_rules! lift_any_rows {
+    ($t:ty, |$a:ident| $e:expr) => {
+        (|out, a, _, _| {
+            rows1(out, a, |a: $t| {
+                let $a = a.to_word();
+                <$t as Word>::from_word($e)
+            })
+        }) as RowsMeaning
+    };
+    ($t:ty, |$a:ident, $b:ident, $c:ident| $e:expr) => {
+        (|out, a, b, c| {
+            rows3(out, a, b, c, |a: bool, b: $t, c: $t| {
+                let ($a, $b, $c) = (a.to_word(), b.to_word(), c.to_word());
+                <$t as Word>::from_word($e)
+            })
+        }) as RowsMeaning
+    };
+}
+
+/// The same for rows; rows over `any` are indexed by the result's type.
+macro_rules! lift_class_rows {
+    ($m:ident, bool $($f:tt)*) => { $m[Type::Bool as usize] = Some(lift_rows!(bool, $($f)*)); };
+    ($m:ident, int $($f:tt)*) => {
+        $m[Type::I32 as usize] = Some(lift_rows!(i32, $($f)*));
+        $m[Type::I64 as usize] = Some(lift_rows!(i64, $($f)*));
+    };
+    ($m:ident, float $($f:tt)*) => {
+        $m[Type::F32 as usize] = Some(lift_rows!(f32, $($f)*));
+        $m[Type::F64 as usize] = Some(lift_rows!(f64, $($f)*));
+    };
+    ($m:ident, any $($f:tt)*) => {
+        let wide = Some(lift_any_rows!(i64, $($f)*));
+        let narrow = Some(lift_any_rows!(i32, $($f)*));
+        $m = [Some(lift_any_rows!(bool, $($f)*)), narrow, wide, narrow, wide];
+    };
+}
+
 /// The same for the 8-bit integers on which rules are proved exhaustively.
 #[cfg(test)]
 macro_rules! lift_i8 {
@@ -114,6 +167,13 @@ macro_rules! ops {
             #[allow(unused_mut, unused_assignments, reason = "rows without a meaning leave the array as it is, rows over `any` replace it")]
             let mut m: [Option<Meaning>; 5] = [None; 5];
             $(lift_class!(m, $class |$($arg),+| $e);)*
+            m
+        }),*];
+
+        static ROWS_MEANINGS: &[[Option<RowsMeaning>; 5]] = &[$({
+            #[allow(unused_mut, unused_assignments, reason = "as above")]
+            let mut m: [Option<RowsMeaning>; 5] = [None; 5];
+            $(lift_class_rows!(m, $class |$($arg),+| $e);)*
             m
         }),*];
 
@@ -242,6 +302,13 @@ impl Op {
         MEANINGS[self as usize][ty as usize]
     }
 
+    /// What the operation does to rows of type `ty`: the operands' type, but for choices and bits that become another type,
+    /// where it is the result's.
+    #[inline]
+    pub(crate) const fn rows_meaning(self, ty: Type) -> Option<RowsMeaning> {
+        ROWS_MEANINGS[self as usize][ty as usize]
+    }
+
     /// Has the operation this property?
     #[inline]
     pub(crate) const fn is(self, property: u8) -> bool {
@@ -260,32 +327,42 @@ impl Op {
     }
 }
 
+/// What converting does, between two types: the one place that says so, for words and for rows.
+macro_rules! conversions {
+    ($lift:ident, $from:expr, $to:expr) => {
+        match $from {
+            Type::Bool => match $to {
+                Type::Bool => $lift!(bool, |a| a),
+                Type::I32 => $lift!(bool, |a| i32::from(a)),
+                Type::I64 => $lift!(bool, |a| i64::from(a)),
+                Type::F32 => $lift!(bool, |a| f32::from(a)),
+                Type::F64 => $lift!(bool, |a| f64::from(a)),
+            },
+            Type::I32 => conversions!($lift, i32 to $to),
+            Type::I64 => conversions!($lift, i64 to $to),
+            Type::F32 => conversions!($lift, f32 to $to),
+            Type::F64 => conversions!($lift, f64 to $to),
+        }
+    };
+    ($lift:ident, $t:ident to $to:expr) => {
+        match $to {
+            Type::Bool => $lift!($t, |a| a != (0 as $t)),
+            Type::I32 => $lift!($t, |a| a as i32),
+            Type::I64 => $lift!($t, |a| a as i64),
+            Type::F32 => $lift!($t, |a| a as f32),
+            Type::F64 => $lift!($t, |a| a as f64),
+        }
+    };
+}
+
 /// Numeric conversion: float to int truncates toward zero and saturates, NaN gives 0; to bool is `!= 0`.
 pub(crate) fn conversion(from: Type, to: Type) -> Meaning {
-    macro_rules! to {
-        ($from:ty) => {
-            match to {
-                Type::Bool => lift!($from, |a| a != (0 as $from)),
-                Type::I32 => lift!($from, |a| a as i32),
-                Type::I64 => lift!($from, |a| a as i64),
-                Type::F32 => lift!($from, |a| a as f32),
-                Type::F64 => lift!($from, |a| a as f64),
-            }
-        };
-    }
-    match from {
-        Type::Bool => match to {
-            Type::Bool => lift!(bool, |a| a),
-            Type::I32 => lift!(bool, |a| i32::from(a)),
-            Type::I64 => lift!(bool, |a| i64::from(a)),
-            Type::F32 => lift!(bool, |a| f32::from(a)),
-            Type::F64 => lift!(bool, |a| f64::from(a)),
-        },
-        Type::I32 => to!(i32),
-        Type::I64 => to!(i64),
-        Type::F32 => to!(f32),
-        Type::F64 => to!(f64),
-    }
+    conversions!(lift, from, to)
+}
+
+/// The same over rows.
+pub(crate) fn rows_conversion(from: Type, to: Type) -> RowsMeaning {
+    conversions!(lift_rows, from, to)
 }
 
 #[cfg(test)]
@@ -329,5 +406,70 @@ mod tests {
         assert_eq!(to(1e10, Type::I32) as i32, i32::MAX);
         assert_eq!(to(f64::NAN, Type::I64), 0);
         assert_eq!(to(-1e300, Type::I64) as i64, i64::MIN);
+    }
+
+    #[test]
+    fn rows_mean_what_words_mean() {
+        let values = |ty: Type| -> Vec<u64> {
+            let floats = [0.0, -0.0, 1.5, -2.5, 1e300, -1e-310, f64::INFINITY, f64::NAN, 7.0, 2147483648.5];
+            let ints = [0i64, 1, -1, 7, -7, 33, 64, i64::MAX, i64::MIN, 0x8000_0000];
+            match ty {
+                Type::Bool => vec![0, 1],
+                Type::I32 => ints.iter().map(|&v| (v as i32).to_word()).collect(),
+                Type::I64 => ints.iter().map(|&v| v.to_word()).collect(),
+                Type::F32 => floats.iter().map(|&v| (v as f32).to_word()).collect(),
+                Type::F64 => floats.iter().map(|&v| v.to_word()).collect(),
+            }
+        };
+        let size = |ty: Type| (ty.bits() as usize).div_ceil(8);
+        let bytes = |ty: Type, words: &[u64]| -> Vec<u8> {
+            words.iter().flat_map(|w| w.to_le_bytes()[..size(ty)].to_vec()).collect()
+        };
+        let same = |ty: Type, a: u64, b: u64| {
+            let (a, b) = (crate::types::Value::from_bits(ty, a), crate::types::Value::from_bits(ty, b));
+            a.same(b)
+        };
+        let compare = |what: &str, types: [Type; 3], result: Type, meaning: Meaning, rows: RowsMeaning| {
+            let mut words: [Vec<u64>; 3] = [vec![], vec![], vec![]];
+            for &a in &values(types[0]) {
+                for &b in &values(types[1]) {
+                    for &c in &values(types[2]) {
+                        words[0].push(a);
+                        words[1].push(b);
+                        words[2].push(c);
+                    }
+                }
+            }
+            let count = words[0].len();
+            let mut out = vec![0xaa; count * size(result)];
+            let operands: Vec<Vec<u8>> = words.iter().zip(types).map(|(w, ty)| bytes(ty, w)).collect();
+            rows(&mut out, &operands[0], &operands[1], &operands[2]);
+            for row in 0..count {
+                let mut word = [0; 8];
+                word[..size(result)].copy_from_slice(&out[row * size(result)..][..size(result)]);
+                let (a, b, c) = (words[0][row], words[1][row], words[2][row]);
+                let (want, got) = (meaning(a, b, c), u64::from_le_bytes(word));
+                assert!(same(result, want, got), "{what} {types:?}: {a:x} {b:x} {c:x}: {got:x}, not {want:x}");
+            }
+        };
+        for &op in Op::ALL {
+            for ty in Type::ALL {
+                let (Some(meaning), Some(rows)) = (op.meaning(ty), op.rows_meaning(ty)) else {
+                    assert!(op.meaning(ty).is_none() && op.rows_meaning(ty).is_none(), "{op:?} {ty}");
+                    continue;
+                };
+                match op.row().sig {
+                    Sig::Same(_) => compare(op.row().text, [ty; 3], ty, meaning, rows),
+                    Sig::Test(_) => compare(op.row().text, [ty; 3], Type::Bool, meaning, rows),
+                    Sig::Select => compare("select", [Type::Bool, ty, ty], ty, meaning, rows),
+                    _ => compare("bitcast", [ty; 3], ty, meaning, rows),
+                }
+            }
+        }
+        for from in Type::ALL {
+            for to in Type::ALL {
+                compare("convert", [from; 3], to, conversion(from, to), rows_conversion(from, to));
+            }
+        }
     }
 }

@@ -15,6 +15,7 @@ pub(crate) mod lanes;
 mod loops;
 mod plan;
 pub(crate) mod replay;
+pub(crate) mod stages;
 pub(crate) mod wanted;
 
 use crate::ir::build::{BuildOptions, Builder, Fired};
@@ -170,15 +171,18 @@ impl Optimiser {
         true
     }
 
-    /// Makes the function in `builder` one over many rows at once; see [`lanes`]. It becomes too large if that says so.
-    pub(crate) fn spread(&mut self, builder: &mut Builder, costs: lanes::ArmCosts<'_>) {
+    /// Makes the function in `builder` one over many rows at once, in as many ways as it gives; see [`lanes`]. More than
+    /// one only if it has at most so many nodes. The function may become too large, which the builder then says.
+    pub(crate) fn spread(&mut self, builder: &mut Builder, costs: lanes::ArmCosts<'_>, most_nodes: usize) -> usize {
         if !lanes::is_needed(&builder.func, costs) {
-            return;
+            return 1;
         }
-        start(&builder.func, &mut self.spare, builder.options, &mut self.inputs);
-        lanes::spread(&builder.func, &mut self.spare, &self.inputs, costs, &mut self.lanes);
+        let ways = lanes::ways(&builder.func, &mut self.lanes, most_nodes);
+        start(&builder.func, &mut self.spare, builder.options, ways, &mut self.inputs);
+        lanes::spread(&builder.func, &mut self.spare, &self.inputs, ways, costs, &mut self.lanes);
         debug_assert!(self.spare.overflowed || verify::verify(&self.spare.func) == Ok(()));
         std::mem::swap(builder, &mut self.spare);
+        ways
     }
 
     /// Makes the plan.
@@ -195,7 +199,7 @@ impl Optimiser {
     /// Carries the plan out. Is there a new function? Not if it would be too large: then the old one is as good.
     fn replay(&mut self, builder: &mut Builder) -> bool {
         let (src, b) = (&builder.func, &mut self.spare);
-        start(src, b, builder.options, &mut self.inputs);
+        start(src, b, builder.options, 1, &mut self.inputs);
         Replay::new(src, &self.plan, b, &mut self.memory).run(&self.inputs);
         b.func.results.extend(src.results.iter().map(|&r| self.memory.copy(r)));
         if b.overflowed {
@@ -216,22 +220,24 @@ impl Optimiser {
     }
 }
 
-/// Starts on a function with the inputs of another one.
-fn start(src: &Func, b: &mut Builder, options: BuildOptions, inputs: &mut Vec<Ref>) {
+/// Starts on a function with the inputs of another one, several times over.
+fn start(src: &Func, b: &mut Builder, options: BuildOptions, times: usize, inputs: &mut Vec<Ref>) {
     b.reset(options);
     inputs.clear();
-    let params = src.nodes.iter().zip(&src.spans).filter(|(node, _)| node.op == Op::Param);
-    inputs.extend(params.map(|(node, &span)| {
-        b.set_span(span);
-        b.param(node.ty)
-    }));
+    for _ in 0..times {
+        let params = src.nodes.iter().zip(&src.spans).filter(|(node, _)| node.op == Op::Param);
+        inputs.extend(params.map(|(node, &span)| {
+            b.set_span(span);
+            b.param(node.ty)
+        }));
+    }
 }
 
 /// The pass: finds what the results and the effects need, and with that the loops that do nothing.
 fn want(study: &mut Study<'_>) {
     let (func, plan, loops) = (study.func, &mut *study.plan, &mut *study.loops);
     loops.find_acts(func, plan);
-    study.wanted.find(func, plan, |node| match node.op {
+    study.wanted.find(func, plan, &func.results, |_, node| match node.op {
         Op::Trap => !plan.drops(node),
         Op::Loop => loops.acts[node.a as usize],
         op => op == Op::CallPinned,

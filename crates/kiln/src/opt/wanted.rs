@@ -44,9 +44,9 @@ impl Wanted {
         self.owners[usize::from(region)]
     }
 
-    /// Marks what `func` needs if `plan` is carried out. Of the pinned nodes, those are wanted for themselves for which
-    /// `alone` says so.
-    pub(super) fn find(&mut self, func: &Func, plan: &Plan, alone: impl Fn(&Node) -> bool) {
+    /// Marks what `results` need in `func` if `plan` is carried out. Of the pinned nodes, those are wanted for themselves
+    /// for which `alone` says so.
+    pub(super) fn find(&mut self, func: &Func, plan: &Plan, results: &[Ref], alone: impl Fn(Ref, &Node) -> bool) {
         self.by_node.clear();
         self.by_node.resize(func.nodes.len(), false);
         self.owners.clear();
@@ -66,11 +66,11 @@ impl Wanted {
                 _ => {}
             }
         }
-        for &r in &func.results {
+        for &r in results {
             self.mark(r);
         }
         for &r in &func.effects {
-            if alone(func.node(r)) {
+            if alone(r, func.node(r)) {
                 self.mark(r);
             }
         }

@@ -16,17 +16,37 @@ use super::invoke::Body;
 use super::kernel::Kernel;
 use super::layout::Place;
 use super::rows::move_rows;
+use crate::ir::blocks::{Blocks, Memory};
 use crate::ir::eval::{Scratch, Stop};
 use crate::types::Type;
 use std::mem::MaybeUninit;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// What evaluates rows of a formula.
 pub(crate) enum Machinery {
     /// Machine code over columns.
     #[cfg_attr(not(test), allow(dead_code, reason = "no stage makes such code yet"))]
     Kernel(Kernel),
+    /// The interpreter of blocks of rows.
+    Blocks(BlockEngine),
     /// The scalar code, row by row in ascending order.
     Rows,
+}
+
+/// A function for the interpreter of blocks, with memory that is reused.
+pub(crate) struct BlockEngine {
+    blocks: Blocks,
+    idle: Mutex<Vec<Memory>>,
+}
+
+impl BlockEngine {
+    pub(crate) fn new(blocks: Blocks) -> BlockEngine {
+        BlockEngine { blocks, idle: Mutex::new(Vec::new()) }
+    }
+
+    fn idle(&self) -> MutexGuard<'_, Vec<Memory>> {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// A formula that is ready for columns.
@@ -164,6 +184,7 @@ fn chunk(machinery: &Machinery, scalar: &Body, call: Call<'_>) -> Result<(), Fai
     while from < call.rows {
         let (done, left) = match machinery {
             Machinery::Kernel(kernel) => (run_kernel(kernel, call, from), kernel.rows_per_step()),
+            Machinery::Blocks(engine) => (run_blocks(engine, call, from), engine.blocks.rows()),
             Machinery::Rows => (0, call.rows),
         };
         let end = call.rows.min(from + done + left);
@@ -196,6 +217,38 @@ fn one_by_one(scalar: &Body, call: Call<'_>, rows: std::ops::Range<usize>) -> Re
             Ok(())
         })
     })
+}
+
+/// Evaluates the rows from `first` on in blocks; gives how many were completed.
+#[inline(never)]
+fn run_blocks(engine: &BlockEngine, call: Call<'_>, first: usize) -> usize {
+    let blocks = &engine.blocks;
+    let idle = engine.idle().pop();
+    let mut memory = idle.unwrap_or_else(|| blocks.memory());
+    let (inputs, outputs) = call.places.split_at(call.inputs);
+    let mut at = first;
+    while at < call.rows {
+        let rows = blocks.rows().min(call.rows - at);
+        for (i, place) in inputs.iter().enumerate().filter(|(_, place)| at == first || place.stride() != 0) {
+            if let Some(bytes) = blocks.input(&mut memory, i) {
+                assert!(bytes.len() >= rows * place.size());
+                // SAFETY: the column has these rows (`evaluate` asserts it), and the memory has room for them.
+                unsafe { place.gather(at, rows, bytes.as_mut_ptr()) };
+            }
+        }
+        if !blocks.evaluate(&mut memory, rows) {
+            break;
+        }
+        for (i, place) in outputs.iter().enumerate() {
+            let bytes = blocks.output(&memory, i);
+            assert!(bytes.len() >= rows * place.size());
+            // SAFETY: the place is that of an output with these rows, and the memory holds as many.
+            unsafe { place.scatter(at, rows, bytes.as_ptr()) };
+        }
+        at += rows;
+    }
+    engine.idle().push(memory);
+    at - first
 }
 
 /// Evaluates the rows from `first` on by machine code; gives how many were completed.

@@ -223,6 +223,17 @@ impl<'a> ColumnMut<'a> {
         ColumnMut { owner: PhantomData, ..*self }
     }
 
+    /// Some of the rows.
+    ///
+    /// # Panics
+    /// If there are fewer rows.
+    #[must_use]
+    pub fn slice(self, rows: std::ops::Range<usize>) -> ColumnMut<'a> {
+        assert!(rows.start <= rows.end && rows.end <= self.rows, "rows {rows:?} of {}", self.rows);
+        let start = self.start.wrapping_offset((rows.start as isize).wrapping_mul(self.stride));
+        ColumnMut { start, rows: rows.len(), ..self }
+    }
+
     /// Every `step`-th row, from the first on.
     ///
     /// # Panics

@@ -28,6 +28,7 @@ mod infer;
 #[cfg(test)]
 mod programs;
 mod recursion;
+mod rows;
 mod settle;
 mod statements;
 #[cfg(test)]
@@ -39,7 +40,8 @@ use super::symbols::{Symbol, Symbols};
 use super::{FrontEnd, Limits};
 use crate::ir::Ref;
 use crate::ir::build::Builder;
-use crate::math::{self, Function};
+use crate::ir::rows::{RowParts, Source};
+use crate::math::{self, Function, RowFunction};
 use crate::pipeline::Request;
 use crate::run::host::HostFunction;
 use crate::span::{Diagnostic, Span, quote};
@@ -47,6 +49,7 @@ use crate::types::{Type, Value};
 use flow::Flow;
 use functions::Functions;
 use statements::Statements;
+use std::collections::HashMap;
 use std::sync::Arc;
 
 /// What is known of a node's type before its context is.
@@ -170,6 +173,11 @@ pub(crate) struct State {
     calls: Vec<build::ActiveCall>,
     /// The nodes of inputs.
     input_refs: Vec<Ref>,
+    /// The first nodes of calls of row functions (`infer`).
+    row_calls: Vec<u32>,
+    /// By these: how many effects there were before the call was begun last (`build`).
+    row_marks: HashMap<u32, usize>,
+    row_parts: RowParts,
 }
 
 /// One check.
@@ -188,6 +196,8 @@ struct Checker<'a> {
     default: Type,
     /// Evaluating something that is not needed might be noticed, or assigns to a variable.
     effects: bool,
+    /// Row functions may be called.
+    columns: bool,
     limits: Limits,
 }
 
@@ -206,6 +216,7 @@ fn mix(a: Type, b: Type) -> Option<Type> {
 #[derive(Clone)]
 enum Callee {
     Builtin(&'static Function),
+    Row(&'static RowFunction),
     Host(Arc<HostFunction>),
 }
 
@@ -218,9 +229,9 @@ impl FrontEnd {
         let effects = request.checked || !request.hosts.is_empty();
         let FrontEnd { symbols, ast, sink, state, .. } = self;
         let (hosts, input_type) = (request.hosts, request.default_type);
-        let limits = request.limits;
+        let (limits, columns) = (request.limits, request.columns);
         let mut checker =
-            Checker { source, ast, symbols, sink, state, hosts, input_type, closed, default, effects, limits };
+            Checker { source, ast, symbols, sink, state, hosts, input_type, closed, default, effects, columns, limits };
         checker.infer();
         checker.settle(0, checker.ast.nodes.len() as u32);
         checker.effects |= checker.state.statements.any;
@@ -239,6 +250,11 @@ impl FrontEnd {
         self.state.outputs.iter().map(|&(symbol, _)| self.symbols.name(symbol))
     }
 
+    /// What stands for all rows in the function that was checked last.
+    pub(crate) fn row_parts(&self) -> &RowParts {
+        &self.state.row_parts
+    }
+
     /// Forgets the last check and binds the names that are declared or offered. Are the inputs declared?
     fn declare(&mut self, request: &Request<'_>) -> bool {
         let state = &mut self.state;
@@ -253,6 +269,7 @@ impl FrontEnd {
         state.scopes.clear();
         state.inputs.clear();
         state.outputs.clear();
+        state.row_parts.clear();
         let mut declared = request.params.is_some();
         if self.ast.has_signature {
             declared = true;
@@ -368,15 +385,18 @@ impl Checker<'_> {
         }
     }
 
-    /// What a call of `symbol` refers to.
+    /// What a call of `symbol` with so many arguments refers to.
     #[inline]
-    fn callee(&self, symbol: Symbol) -> Option<Callee> {
+    fn callee(&self, symbol: Symbol, arguments: usize) -> Option<Callee> {
         let name = self.symbols.name(symbol);
         // A host function wins over a built-in of its name.
         if let Some(host) = self.hosts.iter().find(|h| h.name() == name) {
             return Some(Callee::Host(host.clone()));
         }
-        math::lookup(name).map(Callee::Builtin)
+        match math::lookup(name) {
+            Some(function) if arguments != 1 || function.most != math::MANY => Some(Callee::Builtin(function)),
+            found => math::row_function(name).map(Callee::Row).or(found.map(Callee::Builtin)),
+        }
     }
 
     /// The value of a literal at a type, negated if `negative`; `None` if it does not fit.

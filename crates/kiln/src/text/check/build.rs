@@ -6,7 +6,7 @@
 
 #![forbid(unsafe_code)]
 
-use super::{CONSTANT, Callee, Checker, Context, Info, Known, LET, LITERAL_POWER, OWN, VAR, mix};
+use super::{CONSTANT, Callee, Checker, Context, Info, Known, LET, LITERAL_POWER, OWN, Source, VAR, mix};
 use crate::ir::Ref;
 use crate::ir::build::Builder;
 use crate::math::{Function, Rule};
@@ -47,6 +47,9 @@ impl Checker<'_> {
         for &(_, ty) in &self.state.inputs {
             self.state.input_refs.push(b.param(ty));
         }
+        let inputs = 0..self.state.inputs.len() as u32;
+        self.state.row_parts.sources.extend(inputs.map(Source::Input));
+        self.state.row_calls.sort_unstable();
         self.begin_flow(b);
         self.state.calls.clear();
         let mut several = self.next_several();
@@ -55,6 +58,9 @@ impl Checker<'_> {
         while (index as usize) < self.ast.nodes.len() {
             if index == several.first {
                 let_type = lowest(several.types);
+            }
+            if !self.state.row_calls.is_empty() && self.state.row_calls.binary_search(&index).is_ok() {
+                self.state.row_marks.insert(index, b.func.effects.len());
             }
             let node = self.ast.nodes[index as usize];
             let info = self.state.info[index as usize];
@@ -347,12 +353,13 @@ impl Checker<'_> {
         arguments.clear();
         arguments.extend(self.state.values.drain(start..));
         b.set_span(node.span());
-        let value = match self.callee(node.symbol()) {
+        let value = match self.callee(node.symbol(), arguments.len()) {
             Some(Callee::Builtin(function)) if function.rule == Rule::Power => {
                 let (x, y) = (arguments.first().copied(), arguments.get(1).copied());
                 self.power(b, x.unwrap_or(Ref::NONE), y.unwrap_or(Ref::NONE), info)
             }
             Some(Callee::Builtin(function)) => builtin(b, function, &mut arguments),
+            Some(Callee::Row(row)) => self.row_call(b, node, row, &arguments),
             Some(Callee::Host(host)) => {
                 for (argument, &ty) in arguments.iter_mut().zip(host.params()) {
                     *argument = b.convert(*argument, ty);

@@ -34,7 +34,7 @@ impl Checker<'_> {
     }
 
     fn infer_call_of(&mut self, index: u32, node: Node, arguments: &[u32]) -> Known {
-        match self.callee(node.symbol()) {
+        match self.callee(node.symbol(), arguments.len()) {
             None => self.unknown_function(node),
             Some(Callee::Host(host)) => {
                 if !host.is_pure() || host.is_fallible() {
@@ -42,6 +42,7 @@ impl Checker<'_> {
                 }
                 self.infer_host_call(node, &host, arguments)
             }
+            Some(Callee::Row(row)) => self.infer_row_call(index, node, row, arguments),
             Some(Callee::Builtin(function)) => {
                 if !function.accepts(arguments.len()) {
                     let expected = match (function.least, function.most) {
@@ -164,8 +165,7 @@ impl Checker<'_> {
         let symbol = node.symbol();
         let name = self.symbols.name(symbol);
         let quoted = quote(name);
-        let width = self.node_name_width(node);
-        let span = Span::new(node.start, node.start + width);
+        let span = self.called_name(node);
         if let Some(reserved) = math::lookup_reserved(name) {
             self.sink.push(Diagnostic::error("unsupported", span, format!("{quoted} {}", reserved.note)));
             return Known::Error;
@@ -173,6 +173,7 @@ impl Checker<'_> {
         let mut diagnostic = Diagnostic::error("unknown-function", span, format!("unknown function {quoted}"));
         if self.sink.wants_more() {
             let builtins = math::all().iter().flat_map(|f| std::iter::once(f.name).chain(f.aliases.iter().copied()));
+            let builtins = builtins.chain(math::row_functions().iter().map(|row| row.name));
             let hosts = self.hosts.iter().map(|h| h.name());
             let own = self.ast.functions.iter().map(|f| self.symbols.name(f.symbol));
             if !matches!(self.state.binding(symbol), Binding::Nothing) {
@@ -184,6 +185,11 @@ impl Checker<'_> {
         }
         self.sink.push(diagnostic);
         Known::Error
+    }
+
+    /// Where a call's name stands.
+    pub(super) fn called_name(&self, node: Node) -> Span {
+        Span::new(node.start, node.start + self.node_name_width(node))
     }
 
     /// How many bytes a call's name has in the text.

@@ -324,7 +324,7 @@ impl Checker<'_> {
     pub(super) fn own_function(&self, symbol: Symbol) -> Option<u32> {
         let number = self.state.functions.find(symbol)?;
         let defined = self.state.functions.states[number as usize].defined;
-        (defined || self.inside_function() || self.callee(symbol).is_none()).then_some(number)
+        (defined || self.inside_function() || self.callee(symbol, 1).is_none()).then_some(number)
     }
 
     /// Checks a call of a function of the formula. False if that needs an instance which is not there yet; then the

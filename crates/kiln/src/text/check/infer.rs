@@ -28,6 +28,7 @@ impl Checker<'_> {
         self.state.lets.clear();
         self.state.statements.clear();
         self.state.last_block = None;
+        self.state.row_calls.clear();
         self.sink.set_again(false, None);
         self.prepare_functions();
         loop {

@@ -21,6 +21,7 @@ pub(crate) fn request<'a>() -> Request<'a> {
         definitions: Definitions::NONE,
         fast: false,
         checked: false,
+        columns: false,
         limits: Limits::default(),
         level: Level::V1,
     }

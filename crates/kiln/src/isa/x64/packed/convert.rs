@@ -7,8 +7,8 @@ use super::super::lower::{op, op3, with_imm};
 use super::families::*;
 use super::{Packed, Seq, wide};
 use crate::ir::{Func, Node, Ref};
-use crate::mach::walk::{Rm, Target, Walk};
-use crate::mach::{MInst, Reg, RegClass};
+use crate::mach::walk::{Rm, Walk};
+use crate::mach::{MInst, RegClass};
 use crate::types::Type;
 
 /// Comparison predicates: not less than; ordered.
@@ -128,10 +128,5 @@ impl Packed {
         seq.op2(family, self.form(wider), to, Rm::Reg(number), 0);
         seq.op3(XOR_I32, form, to, to, Rm::Reg(large));
         seq.emit(walk);
-    }
-
-    /// A copy, if the registers differ.
-    pub(super) fn moved(&self, to: Reg, from: Reg) -> Option<MInst> {
-        (to != from).then(|| self.copy(to, from))
     }
 }

@@ -74,7 +74,6 @@ families! {
     MAX_F64:       MAXPD      VMAXPD_128         VMAXPD_E128;
     AND_F32:       ANDPS      VANDPS_128         VANDPS_E128;
     AND_F64:       ANDPD      VANDPD_128         VANDPD_E128;
-    ANDN_F32:      ANDNPS     VANDNPS_128        VANDNPS_E128;
     ANDN_F64:      ANDNPD     VANDNPD_128        VANDNPD_E128;
     OR_F32:        ORPS       VORPS_128          VORPS_E128;
     OR_F64:        ORPD       VORPD_128          VORPD_E128;
@@ -107,8 +106,6 @@ families! {
     MUL_LOW:       PMULUDQ    VPMULUDQ_128       VPMULUDQ_E128;
     AND_I32:       PAND       VPAND_128          VPANDD_E128;
     AND_I64:       PAND       VPAND_128          VPANDQ_E128;
-    ANDN_I32:      PANDN      VPANDN_128         VPANDND_E128;
-    ANDN_I64:      PANDN      VPANDN_128         VPANDNQ_E128;
     OR_I32:        POR        VPOR_128           VPORD_E128;
     OR_I64:        POR        VPOR_128           VPORQ_E128;
     XOR_I32:       PXOR       VPXOR_128          VPXORD_E128;
@@ -117,7 +114,6 @@ families! {
     MIN_I64:       NONE       NONE               VPMINSQ_E128;
     MAX_I32:       PMAXSD     VPMAXSD_128        VPMAXSD_E128;
     MAX_I64:       NONE       NONE               VPMAXSQ_E128;
-    ABS_I64:       NONE       NONE               VPABSQ_E128;
     SHL_IMM_I32:   PSLLD_IMM  VPSLLD_IMM_128     VPSLLD_IMM_E128;
     SHL_IMM_I64:   PSLLQ_IMM  VPSLLQ_IMM_128     VPSLLQ_IMM_E128;
     SHR_IMM_I32:   PSRLD_IMM  VPSRLD_IMM_128     VPSRLD_IMM_E128;
@@ -175,10 +171,10 @@ macro_rules! by_type {
 by_type! {
     FADD: ADD_F32 ADD_F64;        FSUB: SUB_F32 SUB_F64;        FMUL: MUL_F32 MUL_F64;        FDIV: DIV_F32 DIV_F64;
     FSQRT: SQRT_F32 SQRT_F64;     FMIN: MIN_F32 MIN_F64;        FMAX: MAX_F32 MAX_F64;        FAND: AND_F32 AND_F64;
-    FANDN: ANDN_F32 ANDN_F64;     FOR: OR_F32 OR_F64;           FXOR: XOR_F32 XOR_F64;        FROUND: ROUND_F32 ROUND_F64;
+    FOR: OR_F32 OR_F64;           FXOR: XOR_F32 XOR_F64;        FROUND: ROUND_F32 ROUND_F64;
     FFMA: FMA_F32 FMA_F64;        FCOMPARE: COMPARE_F32 COMPARE_F64;                          FBLEND: BLEND_F32 BLEND_F64;
     FFMA_TO: FMA_TO_F32 FMA_TO_F64;
-    IADD: ADD_I32 ADD_I64;        ISUB: SUB_I32 SUB_I64;        IAND: AND_I32 AND_I64;        IANDN: ANDN_I32 ANDN_I64;
+    IADD: ADD_I32 ADD_I64;        ISUB: SUB_I32 SUB_I64;        IAND: AND_I32 AND_I64;        
     IOR: OR_I32 OR_I64;           IXOR: XOR_I32 XOR_I64;        IMIN: MIN_I32 MIN_I64;        IMAX: MAX_I32 MAX_I64;
     ISHL_IMM: SHL_IMM_I32 SHL_IMM_I64;  ISHR_IMM: SHR_IMM_I32 SHR_IMM_I64;
     ISHL: SHL_I32 SHL_I64;        ISHR: SHR_I32 SHR_I64;        ISAR: SAR_I32 SAR_I64;

@@ -14,7 +14,7 @@
 use super::super::insts::*;
 use super::super::lower::{ADD, AND, SUB, alu_imm, op, op1, op2, with_imm};
 use super::super::regs::{R8, R9, R10, R11, R12, R13, R14, R15, RAX, RBP, RBX, RCX, RDI, RSI, RSP};
-use super::{Packed, size_of};
+use super::Packed;
 use crate::ir::{Func, Node, Ref};
 use crate::mach::walk::{Address, Chaos, Entry, Rm, Shape, Target, Walk};
 use crate::mach::{Inst, MInst, Reg, Sets};
@@ -63,8 +63,7 @@ pub(crate) struct FrameTooLarge;
 /// Turns `func` into the machine instructions of a kernel in `walk.code`.
 pub(crate) fn compile(walk: &mut Walk, target: &Packed, func: &Func, chaos: Chaos) -> Result<(), FrameTooLarge> {
     let layout = target.layout;
-    let columns = func.params.len() + func.results.len();
-    let pointers = &layout.pointers[..columns.min(layout.pointers.len())];
+    let pointers = &layout.pointers[..target.columns.min(layout.pointers.len())];
     let fixed = [layout.index, layout.end, layout.columns, RBP, RSP].into_iter().chain(pointers.iter().copied());
     let fixed = fixed.fold(0, |all, reg| all | 1 << reg.number());
     // What a kernel without calls leaves alone need not be saved.
@@ -92,9 +91,10 @@ pub(crate) fn compile(walk: &mut Walk, target: &Packed, func: &Func, chaos: Chao
     // Backwards: the jump to the next step, the stores, the step.
     walk.emit(with_imm(MInst::new(JB), head.0 as i32));
     walk.emit(op(CMP_RM64_R64, [layout.index, layout.end, Reg::NONE]));
-    walk.emit(alu_imm(&ADD, 1, layout.index, target.rows() as i32));
+    walk.emit(alu_imm(&ADD, 1, layout.index, target.rows_per_step() as i32));
     for (i, &result) in func.results.iter().enumerate().rev() {
-        target.store_row(walk, func, func.params.len() + i, result);
+        let results = target.columns - target.inputs;
+        target.store_row(walk, func, target.inputs + i % results, i / results, result);
     }
     for &result in &func.results {
         walk.release(result);
@@ -127,7 +127,7 @@ fn pins(func: &Func, target: &Packed, registers: u32) -> Vec<Ref> {
         live += u32::from(node.op == Op::Phi);
         func.for_operands(node, |r| {
             let operand = func.node(r);
-            if operand.op == Op::Const && operand.ty != Type::Bool {
+            if operand.op == Op::Const && operand.ty != Type::Bool && operand.const_bits() != 0 {
                 match mentions.iter().position(|m| m.1 == r) {
                     Some(at) => mentions[at].0 += weight,
                     None if mentions.len() < MOST_CONSTANTS => mentions.push((weight, r)),
@@ -144,10 +144,10 @@ fn pins(func: &Func, target: &Packed, registers: u32) -> Vec<Ref> {
 
 impl Packed {
     /// Emits the store of a result.
-    fn store_row(&self, walk: &mut Walk, func: &Func, column: usize, result: Ref) {
+    fn store_row(&self, walk: &mut Walk, func: &Func, column: usize, way: usize, result: Ref) {
         let ty = func.ty(result);
         let from = walk.use_reg(self, func, result);
-        let (at, pointer) = self.column(walk, func, column, ty);
+        let (at, pointer) = self.column(walk, func, column, way, ty);
         if ty == Type::Bool {
             self.store_bools(walk, func, at, from);
         } else {
@@ -168,7 +168,7 @@ fn enter(walk: &mut Walk, target: &Packed, pointers: &[Reg]) {
     if layout.columns != RDI {
         walk.emit(op(MOV_RM64_R64, [layout.columns, RDI, Reg::NONE]));
     }
-    walk.emit(with_imm(op1(SHL_RM64_IMM8, layout.end), target.rows().trailing_zeros() as i32));
+    walk.emit(with_imm(op1(SHL_RM64_IMM8, layout.end), target.rows_per_step().trailing_zeros() as i32));
     if layout.end != RSI {
         walk.emit(op(MOV_RM64_R64, [layout.end, RSI, Reg::NONE]));
     }
@@ -200,7 +200,7 @@ fn leave(walk: &mut Walk, target: &Packed, pointers: &[Reg]) {
         code.push(with_imm(MInst::new(Inst::BIND), exit.0 as i32));
     }
     code.push(op(MOV_RM64_R64, [RAX, layout.index, Reg::NONE]));
-    code.push(with_imm(op1(SHR_RM64_IMM8, RAX), target.rows().trailing_zeros() as i32));
+    code.push(with_imm(op1(SHR_RM64_IMM8, RAX), target.rows_per_step().trailing_zeros() as i32));
     let saved = saved(target, pointers);
     if bytes != 0 {
         let at = Address::at(RBP, -8 * saved.len() as i32);
@@ -226,10 +226,4 @@ fn saved(target: &Packed, pointers: &[Reg]) -> Vec<Reg> {
 /// Bytes of the frame below the saved registers, not yet aligned.
 fn frame_bytes(walk: &Walk) -> i32 {
     8 * walk.stack_words as i32
-}
-
-/// Bytes of a row of each column: the inputs, then the outputs.
-pub(crate) fn row_bytes(func: &Func) -> Vec<usize> {
-    let results = func.results.iter().map(|&r| func.ty(r));
-    func.params.iter().copied().chain(results).map(|ty| size_of(ty) as usize).collect()
 }

@@ -42,8 +42,16 @@ pub(crate) struct Packed {
     bytes: u32,
     /// Bytes of a lane of the widest type in use, and so of a bool's.
     lane: u32,
+    /// Sets of rows that go through the code side by side; see `opt::lanes`.
+    ways: u32,
+    /// Columns of inputs, and all columns.
+    inputs: usize,
+    columns: usize,
     layout: &'static Layout,
 }
+
+/// So many results are in registers when the first one is stored.
+const MOST_RESULTS: usize = 3;
 
 /// Bytes of a value in a column.
 pub(super) fn size_of(ty: Type) -> u32 {
@@ -56,8 +64,8 @@ fn wide(ty: Type) -> usize {
 }
 
 impl Packed {
-    /// The lowering of `func` for a level.
-    pub(crate) fn new(level: Level, func: &Func) -> Packed {
+    /// The lowering of `func`, which has so many ways, for a level.
+    pub(crate) fn new(level: Level, func: &Func, ways: u32) -> Packed {
         let bytes = match level {
             Level::V1 | Level::V2 => 16,
             Level::V3 => 32,
@@ -65,16 +73,23 @@ impl Packed {
         };
         let types = func.nodes.iter().map(|node| node.ty).chain(func.params.iter().copied());
         let lane = types.map(size_of).max().unwrap_or(8).max(4);
-        let mut packed = Packed { level, bytes, lane, layout: &kernel::WITHOUT_CALLS };
+        let inputs = func.params.len() / ways as usize;
+        let columns = inputs + func.results.len() / ways as usize;
+        let mut packed = Packed { level, bytes, lane, ways, inputs, columns, layout: &kernel::WITHOUT_CALLS };
         if func.nodes.iter().any(|node| packed.calls(func, node)) {
             packed.layout = &kernel::WITH_CALLS;
         }
         packed
     }
 
-    /// Rows that are evaluated at a time.
-    pub(crate) fn rows(&self) -> u32 {
+    /// Rows in a register.
+    fn rows(&self) -> u32 {
         self.bytes / self.lane
+    }
+
+    /// Rows that are evaluated at a time.
+    pub(crate) fn rows_per_step(&self) -> u32 {
+        self.rows() * self.ways
     }
 
     /// Is the first operand of an instruction its destination?
@@ -209,10 +224,16 @@ impl Packed {
         }
     }
 
-    /// The address of a row of column `number`, whose values have type `ty`; by way of a register if need be.
-    fn column(&self, walk: &mut Walk, func: &Func, number: usize, ty: Type) -> (Address, Option<MInst>) {
+    /// The rows of a way in the column whose address is in `base`.
+    fn rows_at(&self, base: Reg, ty: Type, way: usize) -> Address {
         let mode = [Mem::Base1, Mem::Base4, Mem::Base8][size_of(ty) as usize / 4];
-        let at = |base| Address { mode: mode as u8, base, index: self.layout.index, disp: 0 };
+        let disp = way as i32 * (self.rows() * size_of(ty)) as i32;
+        Address { mode: mode as u8, base, index: self.layout.index, disp }
+    }
+
+    /// The address of the rows of a way in column `number`, whose values have type `ty`; by way of a register if need be.
+    fn column(&self, walk: &mut Walk, func: &Func, number: usize, way: usize, ty: Type) -> (Address, Option<MInst>) {
+        let at = |base| self.rows_at(base, ty, way);
         if let Some(&pointer) = self.layout.pointers.get(number) {
             return (at(pointer), None);
         }
@@ -221,10 +242,16 @@ impl Packed {
         (at(temp), Some(op2(MOV_R64_RM64, temp, Rm::Mem(pointer))))
     }
 
+    /// The column of an input, and its way.
+    fn input_of(&self, node: &Node) -> (usize, usize) {
+        (node.a as usize % self.inputs, node.a as usize / self.inputs)
+    }
+
     /// An input that cannot be a memory operand as it is.
     fn lower_input(&self, walk: &mut Walk, func: &Func, r: Ref, node: &Node) {
         let to = walk.def(self, func, r);
-        let (at, pointer) = self.column(walk, func, node.a as usize, node.ty);
+        let (number, way) = self.input_of(node);
+        let (at, pointer) = self.column(walk, func, number, way, node.ty);
         if node.ty == Type::Bool {
             self.load_bools(walk, func, to, at);
         } else {
@@ -381,11 +408,11 @@ impl Target for Packed {
     }
 
     fn input(&self, node: &Node) -> Input {
-        match self.layout.pointers.get(node.a as usize) {
-            Some(&base) if node.ty != Type::Bool => {
-                let mode = [Mem::Base4, Mem::Base8][wide(node.ty)];
-                Input::At(Address { mode: mode as u8, base, index: self.layout.index, disp: 0 })
-            }
+        let (number, way) = self.input_of(node);
+        // With many results an input might be reloaded when an output in its place has been stored.
+        let reloads = self.columns - self.inputs <= MOST_RESULTS;
+        match self.layout.pointers.get(number) {
+            Some(&base) if node.ty != Type::Bool && reloads => Input::At(self.rows_at(base, node.ty, way)),
             _ => Input::Made,
         }
     }

@@ -1,0 +1,453 @@
+//! Formulas about all rows of columns: several passes over the rows, each by a function of one row.
+//!
+//! Owns what happens between the passes. The one idea: a [`Stream`] is a formula in the middle of its passes. Rows come
+//! in batches; those of all passes but the last feed the aggregates, and in the last the results are evaluated, or
+//! asked for once if they are one value for all rows. Columns in memory are a stream of one batch, read again for each
+//! pass. Knows neither how a formula is cut into stages (`opt::stages`) nor what aggregates compute (`aggregate`).
+
+#![forbid(unsafe_code)]
+
+use super::{Compiled, Error, Formula, Function, Output, Param};
+use crate::aggregate::{Accumulator, Rows};
+use crate::error::RunError;
+use crate::ir::rows::{Aggregate, Source};
+use crate::isa::x64::abi::Convention;
+use crate::pipeline::Compiler;
+use crate::run::invoke::Body;
+use crate::run::kernel::Kernel;
+use crate::run::view::{AsColumn, AsColumnMut, Column, ColumnMut};
+use crate::types::{Type, Value};
+
+/// Rows that are evaluated before they are taken into the aggregates.
+const BLOCK: usize = 4096;
+
+/// What a function is a part of.
+pub(super) enum Role {
+    /// Nothing: it is a formula of one row.
+    Whole,
+    /// It is a formula in stages: these run instead of a body.
+    Staged(Staged),
+    /// It is the stage of a formula with this number.
+    Stage(usize),
+}
+
+/// A formula in stages.
+pub(super) struct Staged {
+    stages: Vec<Stage>,
+    /// The last stage runs once, and not for each row.
+    once: bool,
+    aggregates: Vec<Aggregate>,
+}
+
+/// A function of one row.
+struct Stage {
+    function: Function,
+    /// What each of its inputs is.
+    sources: Vec<Source>,
+    /// The aggregates that it feeds: number, and place among its results.
+    feeds: Vec<(u32, u32)>,
+}
+
+impl Formula<'_> {
+    /// The rest of the compilation of a formula in which something stands for all rows.
+    pub(super) fn compile_stages(&self, compiler: &mut Compiler, mut compiled: Compiled) -> Result<Function, Error> {
+        let aggregates = compiler.front.row_parts().aggregates.clone();
+        let Some(cut) = compiler.cut(&self.request(true))? else {
+            debug_assert!(false, "there is something to cut");
+            return Err(Error::Unsupported("the formula has no stages".to_owned()));
+        };
+        for (output, per_row) in compiled.outputs.iter_mut().zip(cut.per_row) {
+            output.per_row = per_row;
+        }
+        let mut stages = Vec::new();
+        for (number, stage) in cut.stages.into_iter().enumerate() {
+            compiler.builder.func = stage.func;
+            let func = &compiler.builder.func;
+            let name = |source: &Source| match *source {
+                Source::Input(number) => compiled.params[number as usize].name.clone(),
+                Source::Aggregate(number) => format!("aggregate {number}"),
+            };
+            let params = stage.sources.iter().zip(&func.params).map(|(s, &ty)| Param { name: name(s), ty }).collect();
+            let output = |&r| Output { name: String::new(), ty: func.ty(r), per_row: true };
+            let outputs = func.results.iter().map(output).collect();
+            let own = Compiled::of(func, params, outputs, Vec::new());
+            let body = self.back(compiler, Convention::Buffer)?;
+            let function = Function::new(self, own, body, Role::Stage(number));
+            stages.push(Stage { function, sources: stage.sources, feeds: stage.feeds });
+        }
+        let staged = Staged { stages, once: cut.once, aggregates };
+        Ok(Function::new(self, compiled, Body::Interpreted(Default::default()), Role::Staged(staged)))
+    }
+
+    /// The kernel of the stage with this number.
+    pub(super) fn stage_kernel(&self, compiler: &mut Compiler, number: usize) -> Option<Kernel> {
+        let request = self.request(true);
+        compiler.check(&request).ok()?;
+        let stage = compiler.cut(&request).ok()??.stages.into_iter().nth(number)?;
+        compiler.builder.func = stage.func;
+        let kernel = compiler.emit_kernel(self.shared.level, false)?;
+        compiler.emitted_kernel(kernel).seal(&self.shared.arena).ok()
+    }
+}
+
+impl Function {
+    fn staged(&self) -> Option<&Staged> {
+        match &self.inner.role {
+            Role::Staged(staged) => Some(staged),
+            _ => None,
+        }
+    }
+
+    /// What gives the results, if it is in stages.
+    pub(crate) fn last_stage(&self) -> Option<&Function> {
+        self.staged().and_then(|staged| staged.stages.last()).map(|stage| &stage.function)
+    }
+
+    pub(crate) fn is_staged(&self) -> bool {
+        self.staged().is_some()
+    }
+
+    /// Is every result one value for all rows, as of `sum(x*y) / sum(y)`?
+    #[must_use]
+    pub fn is_aggregate(&self) -> bool {
+        self.staged().is_some_and(|staged| staged.once)
+    }
+
+    /// How often the rows are read, the results included: once by `x + 1` and by `sum(x)`, twice by `x - mean(x)`.
+    #[must_use]
+    pub fn passes(&self) -> usize {
+        self.staged().map_or(1, |staged| staged.stages.len() - usize::from(staged.once))
+    }
+
+    /// The results of a formula that has one value for all rows, in the order of [`Function::outputs`]; `None` where
+    /// there is none, as for the `min` of no rows. Without a column among the inputs there is one row.
+    ///
+    /// ```
+    /// use kiln::{Engine, Value};
+    /// let f = Engine::new().formula("sum(x*y) / sum(y)").params("x, y").compile()?;
+    /// let values = f.aggregate(&[&[1.0, 2.0, 6.0], &[1.0, 1.0, 2.0]])?;
+    /// assert!(matches!(values[..], [Some(Value::F64(3.75))]));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`RunError::PerRow`] if a result has a value in every row, and the errors of [`Function::eval_columns`].
+    pub fn aggregate(&self, inputs: &[&dyn AsColumn]) -> Result<Vec<Option<Value>>, RunError> {
+        let inputs: Vec<Column<'_>> = inputs.iter().map(|column| column.as_column()).collect();
+        let mut stream = self.stream();
+        let rows = self.check_inputs(&inputs)?;
+        stream.all_passes(&inputs, rows)?;
+        stream.values()
+    }
+
+    /// The formula over rows that come in batches.
+    ///
+    /// ```
+    /// use kiln::{Engine, Value};
+    /// let f = Engine::new().compile("x - mean(x)")?;
+    /// let batches = [vec![1.0, 2.0], vec![3.0], vec![6.0]];
+    /// let mut stream = f.stream();
+    /// while stream.remaining() > 0 {
+    ///     for batch in &batches {
+    ///         stream.accumulate(&[batch])?;
+    ///     }
+    ///     stream.end_pass()?;
+    /// }
+    /// let mut out = [0.0; 2];
+    /// stream.eval(&[&batches[0]], &mut [&mut out])?;
+    /// assert_eq!(out, [-2.0, -1.0]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn stream(&self) -> Stream {
+        let count = self.staged().map_or(0, |staged| staged.aggregates.len());
+        let mut stream = Stream {
+            function: self.clone(),
+            pass: 0,
+            rows: 0,
+            first: None,
+            accumulators: vec![None; count],
+            values: vec![Known::Unknown; count],
+            buffers: Vec::new(),
+        };
+        stream.begin_pass();
+        stream
+    }
+
+    /// Do the inputs suit the formula? How many rows are there?
+    fn check_inputs(&self, inputs: &[Column<'_>]) -> Result<usize, RunError> {
+        if inputs.len() != self.params().len() {
+            return Err(RunError::ArgumentCount { expected: self.params().len(), given: inputs.len() });
+        }
+        let rows = inputs.iter().find_map(Column::rows).unwrap_or(1);
+        for (param, column) in self.params().iter().zip(inputs) {
+            let name = || param.name.clone();
+            if column.ty() != param.ty {
+                return Err(RunError::ArgumentType { name: name(), expected: param.ty, given: column.ty() });
+            }
+            if let Some(given) = column.rows().filter(|&given| given != rows) {
+                return Err(RunError::Rows { name: name(), expected: rows, given });
+            }
+        }
+        Ok(rows)
+    }
+}
+
+/// What is known of an aggregate.
+#[derive(Clone, Copy, Debug)]
+enum Known {
+    Unknown,
+    Is(Value),
+    /// There is no value.
+    Null(Value),
+}
+
+/// A formula over rows that come in batches; see [`Function::stream`].
+#[derive(Debug)]
+pub struct Stream {
+    function: Function,
+    /// The stage that runs now.
+    pass: usize,
+    /// How many rows this pass has had.
+    rows: u64,
+    /// How many rows the first one had.
+    first: Option<u64>,
+    accumulators: Vec<Option<Accumulator>>,
+    values: Vec<Known>,
+    buffers: Vec<Buffer>,
+}
+
+/// The values that a stage gives.
+#[derive(Debug)]
+enum Buffer {
+    F64(Vec<f64>),
+    I64(Vec<i64>),
+    Bool(Vec<bool>),
+}
+
+impl Buffer {
+    fn new(ty: Type) -> Buffer {
+        match ty {
+            Type::Bool => Buffer::Bool(vec![false; BLOCK]),
+            Type::I32 | Type::I64 => Buffer::I64(vec![0; BLOCK]),
+            Type::F32 | Type::F64 => Buffer::F64(vec![0.0; BLOCK]),
+        }
+    }
+
+    fn column(&mut self) -> ColumnMut<'_> {
+        match self {
+            Buffer::F64(rows) => ColumnMut::new(rows),
+            Buffer::I64(rows) => ColumnMut::new(rows),
+            Buffer::Bool(rows) => ColumnMut::new(rows),
+        }
+    }
+
+    fn rows(&self, count: usize) -> Rows<'_> {
+        match self {
+            Buffer::F64(rows) => Rows::F64(&rows[..count]),
+            Buffer::I64(rows) => Rows::I64(&rows[..count]),
+            Buffer::Bool(rows) => Rows::Bool(&rows[..count]),
+        }
+    }
+}
+
+impl Staged {
+    /// The stage that feeds aggregates in this pass.
+    fn feeding(&self, pass: usize) -> Option<&Stage> {
+        self.stages.get(pass).filter(|_| pass + 1 < self.stages.len())
+    }
+}
+
+impl Stream {
+    fn staged(&self) -> Option<&Staged> {
+        self.function.staged()
+    }
+
+    /// How often all rows are still to be given to [`Stream::accumulate`] before there are results.
+    #[must_use]
+    pub fn remaining(&self) -> usize {
+        self.staged().map_or(0, |staged| staged.stages.len() - 1).saturating_sub(self.pass)
+    }
+
+    /// The same, but an error if the rows would be read more than once, the results included: for input that cannot be
+    /// read again.
+    ///
+    /// # Errors
+    /// [`RunError::ReadOnce`].
+    pub fn reads_once(&self) -> Result<(), RunError> {
+        match self.function.passes() {
+            0 | 1 => Ok(()),
+            passes => Err(RunError::ReadOnce { passes }),
+        }
+    }
+
+    /// Gets the aggregates ready that the next pass feeds.
+    fn begin_pass(&mut self) {
+        self.rows = 0;
+        self.buffers.clear();
+        let Some(staged) = self.function.staged() else { return };
+        let Some(stage) = staged.feeding(self.pass) else { return };
+        self.buffers.extend(stage.function.outputs().iter().map(|output| Buffer::new(output.ty)));
+        for &(number, _) in &stage.feeds {
+            let Aggregate { fold, ddof, carrier, .. } = staged.aggregates[number as usize];
+            self.accumulators[number as usize] = Some(Accumulator::new(fold, ddof, carrier));
+        }
+    }
+
+    /// Takes the next rows of a pass: a column or a scalar for each input.
+    ///
+    /// # Errors
+    /// A wrong number, type or length of columns, or what failed in the first row that fails, which is counted from the
+    /// first row of the first batch.
+    pub fn accumulate(&mut self, inputs: &[&dyn AsColumn]) -> Result<(), RunError> {
+        let inputs: Vec<Column<'_>> = inputs.iter().map(|column| column.as_column()).collect();
+        let rows = self.function.check_inputs(&inputs)?;
+        self.take(&inputs, rows)
+    }
+
+    fn take(&mut self, inputs: &[Column<'_>], rows: usize) -> Result<(), RunError> {
+        let Some(staged) = self.function.staged() else { return Ok(()) };
+        let Some(stage) = staged.feeding(self.pass) else { return Ok(()) };
+        let columns = columns(stage, inputs, &self.values);
+        let mut start = 0;
+        while start < rows {
+            let end = rows.min(start + BLOCK);
+            let block: Vec<Column<'_>> = columns.iter().map(|column| column.slice(start..end)).collect();
+            let block: Vec<&dyn AsColumn> = block.iter().map(|column| column as &dyn AsColumn).collect();
+            let mut outputs: Vec<ColumnMut<'_>> =
+                self.buffers.iter_mut().map(|buffer| buffer.column().slice(0..end - start)).collect();
+            let mut outputs: Vec<&mut dyn AsColumnMut> =
+                outputs.iter_mut().map(|column| column as &mut dyn AsColumnMut).collect();
+            let done = stage.function.eval_columns_all(&block, &mut outputs);
+            done.map_err(|error| error.behind(self.rows as usize + start))?;
+            for &(number, place) in &stage.feeds {
+                if let Some(accumulator) = &mut self.accumulators[number as usize] {
+                    accumulator.push(self.buffers[place as usize].rows(end - start), None);
+                }
+            }
+            start = end;
+        }
+        self.rows += rows as u64;
+        Ok(())
+    }
+
+    /// All rows of this pass have been given.
+    ///
+    /// # Errors
+    /// [`RunError::Reread`] if they were not as many as in the pass before.
+    pub fn end_pass(&mut self) -> Result<(), RunError> {
+        let before = *self.first.get_or_insert(self.rows);
+        if before != self.rows {
+            return Err(RunError::Reread { before, now: self.rows });
+        }
+        let Some(staged) = self.function.staged() else { return Ok(()) };
+        let Some(stage) = staged.feeding(self.pass) else { return Ok(()) };
+        for &(number, _) in &stage.feeds {
+            let number = number as usize;
+            let Aggregate { fold, carrier, .. } = staged.aggregates[number];
+            let value = self.accumulators[number].take().and_then(|accumulator| accumulator.value_of(carrier));
+            let nothing = Value::from_bits(fold.accumulated(carrier), 0);
+            self.values[number] = value.map_or(Known::Null(nothing), Known::Is);
+        }
+        self.pass += 1;
+        self.begin_pass();
+        Ok(())
+    }
+
+    fn all_passes(&mut self, inputs: &[Column<'_>], rows: usize) -> Result<(), RunError> {
+        while self.remaining() > 0 {
+            self.take(inputs, rows)?;
+            self.end_pass()?;
+        }
+        Ok(())
+    }
+
+    /// All at once, for columns that were checked.
+    pub(crate) fn eval_all(
+        &mut self,
+        inputs: &[&dyn AsColumn],
+        outputs: &mut [&mut dyn AsColumnMut],
+        rows: usize,
+    ) -> Result<(), RunError> {
+        let inputs: Vec<Column<'_>> = inputs.iter().map(|column| column.as_column()).collect();
+        self.all_passes(&inputs, rows)?;
+        self.last(&inputs, outputs)
+    }
+
+    /// Evaluates the next rows of the last pass: an output for each result, in the order of [`Function::outputs`]. What
+    /// is one value for all rows stands in every row.
+    ///
+    /// # Errors
+    /// [`RunError::ReadOnce`] if [`Stream::remaining`] is not 0, and the errors of [`Function::eval_columns`].
+    pub fn eval(&mut self, inputs: &[&dyn AsColumn], outputs: &mut [&mut dyn AsColumnMut]) -> Result<(), RunError> {
+        self.ready()?;
+        let columns: Vec<Column<'_>> = inputs.iter().map(|column| column.as_column()).collect();
+        let rows = self.function.check_columns(inputs, outputs)?;
+        let done = self.last(&columns, outputs);
+        done.map_err(|error| error.behind(self.rows as usize))?;
+        self.rows += rows as u64;
+        Ok(())
+    }
+
+    fn last(&mut self, inputs: &[Column<'_>], outputs: &mut [&mut dyn AsColumnMut]) -> Result<(), RunError> {
+        let (function, columns) = match self.staged().and_then(|staged| staged.stages.last()) {
+            Some(stage) => (&stage.function, columns(stage, inputs, &self.values)),
+            None => (&self.function, inputs.to_vec()),
+        };
+        let columns: Vec<&dyn AsColumn> = columns.iter().map(|column| column as &dyn AsColumn).collect();
+        function.eval_columns_all(&columns, outputs)
+    }
+
+    fn ready(&self) -> Result<(), RunError> {
+        if self.remaining() > 0 { Err(RunError::ReadOnce { passes: self.function.passes() }) } else { Ok(()) }
+    }
+
+    /// The results of a formula that has one value for all rows; see [`Function::aggregate`].
+    ///
+    /// # Errors
+    /// [`RunError::PerRow`] if a result has a value in every row, [`RunError::ReadOnce`] if [`Stream::remaining`] is not
+    /// 0, or for formulas that can fail what failed.
+    pub fn values(&self) -> Result<Vec<Option<Value>>, RunError> {
+        if !self.function.is_aggregate() {
+            let outputs = self.function.outputs();
+            let per_row = outputs.iter().find(|output| output.per_row).map(|output| output.name.clone());
+            return Err(RunError::PerRow { name: per_row.unwrap_or_default() });
+        }
+        self.ready()?;
+        let Some(stage) = self.staged().and_then(|staged| staged.stages.last()) else { return Ok(Vec::new()) };
+        let known = |source: &Source| match *source {
+            Source::Aggregate(number) => self.values[number as usize],
+            Source::Input(_) => Known::Unknown,
+        };
+        let arguments: Vec<Known> = stage.sources.iter().map(known).collect();
+        let is_null = arguments.iter().any(|known| matches!(known, Known::Null(_)));
+        let value = |known| match known {
+            Known::Is(value) | Known::Null(value) => value,
+            Known::Unknown => Value::Bool(false),
+        };
+        let values = stage.function.call_all(&arguments.into_iter().map(value).collect::<Vec<_>>())?;
+        Ok(values.into_iter().map(|value| Some(value).filter(|_| !is_null)).collect())
+    }
+}
+
+/// The columns that a stage takes.
+fn columns<'a>(stage: &Stage, inputs: &[Column<'a>], values: &'a [Known]) -> Vec<Column<'a>> {
+    let column = |source: &Source| match *source {
+        Source::Input(number) => inputs[number as usize],
+        Source::Aggregate(number) => match &values[number as usize] {
+            Known::Is(value) | Known::Null(value) => constant(value),
+            Known::Unknown => Column::constant(&false),
+        },
+    };
+    stage.sources.iter().map(column).collect()
+}
+
+fn constant(value: &Value) -> Column<'_> {
+    match value {
+        Value::Bool(v) => Column::constant(v),
+        Value::I32(v) => Column::constant(v),
+        Value::I64(v) => Column::constant(v),
+        Value::F32(v) => Column::constant(v),
+        Value::F64(v) => Column::constant(v),
+    }
+}
