@@ -357,7 +357,14 @@ const FAILURES: &[(&[&str], i32, &[&str])] = &[
     (&["--type", "d=i32"], 1, &["--type", "`d` is Int64 and cannot be read as i32"]),
     (&["--type", "d=text"], 2, &["--type d=text"]),
     (&["--null", "NA"], 2, &["--null is for CSV"]),
-    (&["--agg", "total = sum(d)"], 1, &["--agg total", "not built yet"]),
+    (&["--let", "y = d - mean(d)"], 1, &["--let y", "aggregates over rows", "--agg"]),
+    (&["--where", "d > mean(d)"], 1, &["--where", "aggregates over rows"]),
+    (&["--agg", "t = d + 1"], 1, &["--agg t", "a value in every row", "sum(...)"]),
+    (&["--agg", "t = sum(d - mean(d))"], 1, &["--agg t", "takes all rows 2 times"]),
+    (&["--agg", "t = sum(u)"], 1, &["data.parquet", "18446744073709551615 does not fit i64"]),
+    (&["--agg", "t = sum(q)"], 1, &["--agg t", "no column `q`"]),
+    (&["--agg", "t = sum(d)", "--agg", "t = 2 * sum(d)"], 2, &["two --agg options define `t`"]),
+    (&["--agg", "t = sum(d)", "--select", "d"], 2, &["--agg", "--select"]),
     (&["--agg", "sum(d)"], 2, &["NAME = FORMULA"]),
     (&["--threads", "0"], 2, &["--threads"]),
     (&["--input-format", "arrow"], 1, &["cannot read"]),
@@ -402,6 +409,45 @@ fn failures_name_the_place_and_leave_nothing_behind() {
         "u=f64",
     ]);
     assert_eq!(outcome.out, "money,y\n0.01,0.02\n", "{}", outcome.err);
+}
+
+#[test]
+fn values_over_all_rows() {
+    let workshop = Workshop::new();
+    let rows = "x,k,n\n1,a,1\n,b,2\n4,c,3\n-2,d,4\n";
+    let csv = workshop.file("in.csv", rows);
+    let parquet = workshop.path("in.parquet");
+    done(&["run", text(&csv), "-o", text(&parquet)]);
+    for (args, expected) in [
+        (
+            &["-a", "t = sum(x)", "-a", "rows = nrows()", "-a", "{ lo: min(n), hi: max(n) }"][..],
+            "t,rows,lo,hi\n3,4,1,4\n",
+        ),
+        (&["-a", "p = { s: sum(x * n), c: count(x > 0) }", "-w", "n < 4"], "p.s,p.c\n13,2\n"),
+        (&["-l", "y = x * 10", "-l", "x = n", "-a", "a = sum(y) + sum(x)"], "a\n38\n"),
+        (&["-w", "n > 9", "-a", "s = sum(x)", "-a", "m = min(x)", "-a", "e = mean(x)"], "s,m,e\n0,,nan\n"),
+        (&["-t", "n=f64", "-a", "m = mean(n)"], "m\n2.5\n"),
+    ] {
+        for file in [&csv, &parquet] {
+            let outcome = kiln(&[&["run", text(file)], args].concat());
+            assert_eq!(outcome.out, expected, "{args:?}: {}", outcome.err);
+        }
+    }
+    // The same bits whatever the batches and the threads are.
+    let file = workshop.path("many.parquet");
+    let values: Vec<f64> = (0..100_000).map(|n| f64::from(n).sin() * 1e6).collect();
+    write(&file, &[batch(vec![("x", arc(Float64Array::from(values.clone())))])]);
+    let arrow = workshop.path("many.arrows");
+    write(&arrow, &(0..100).map(|n| read(&file).slice(n * 1000, 1000)).collect::<Vec<_>>());
+    let function = kiln::Engine::new().compile("sum(x) / std(x)").unwrap();
+    let Some(kiln::Value::F64(expected)) = function.aggregate(&[&values]).unwrap()[0] else { panic!("a float") };
+    for (file, threads) in [(&file, "1"), (&file, "4"), (&arrow, "1"), (&arrow, "3")] {
+        let outcome = kiln(&["run", text(file), "--agg", "q = sum(x) / std(x)", "--threads", threads]);
+        assert_eq!(outcome.out, format!("q\n{expected}\n"), "{}", outcome.err);
+    }
+    let out = workshop.path("total.parquet");
+    done(&["run", text(&file), "--agg", "q = sum(x) / std(x)", "-o", text(&out)]);
+    assert_eq!(read(&out)["q"].as_primitive::<Float64Type>().values(), &[expected]);
 }
 
 #[test]
