@@ -16,6 +16,8 @@ pub enum Part {
     Column(usize),
     /// The filter.
     Filter,
+    /// The aggregate of this number.
+    Aggregate(usize),
     /// The list of columns that are wanted.
     Select,
     /// A column that is to be read as another type.
@@ -78,6 +80,12 @@ pub enum Wrong {
     Twice(String),
     /// A result has no name and was given none.
     NoName,
+    /// The formula of a column or a filter has a part that stands for all rows, of which a batch is only some.
+    AllRows,
+    /// The formula of an aggregate has a value in every row.
+    PerRow,
+    /// The aggregates take all rows more than once, which come only once.
+    Passes(usize),
 }
 
 impl Error {
@@ -116,6 +124,14 @@ impl Error {
             },
             Wrong::Twice(name) => error("duplicate", format!("two new columns have the name `{name}`")),
             Wrong::NoName => error("syntax", "the new column has no name".to_owned()),
+            Wrong::AllRows => {
+                error("unsupported", "aggregates over rows cannot be part of a new column or a filter yet".to_owned())
+            }
+            Wrong::PerRow => error("type", "the formula has a value in every row, and not one for all".to_owned())
+                .help("aggregate it: `sum(...)`, `mean(...)`, `max(...)`"),
+            Wrong::Passes(passes) => {
+                error("unsupported", format!("the formula takes all rows {passes} times, and they come only once"))
+            }
         }
     }
 }
@@ -142,6 +158,7 @@ impl fmt::Display for Error {
         match self.part {
             Part::Column(index) => write!(f, "column {index}: ")?,
             Part::Filter => f.write_str("filter: ")?,
+            Part::Aggregate(index) => write!(f, "aggregate {index}: ")?,
             Part::Select => f.write_str("select: ")?,
             Part::Read => f.write_str("read: ")?,
         }
@@ -201,6 +218,7 @@ impl fmt::Display for RunError {
             RunError::Formula { part, row, error } => {
                 match part {
                     Part::Column(index) => write!(f, "column {index}, ")?,
+                    Part::Aggregate(index) => write!(f, "aggregate {index}, ")?,
                     _ => f.write_str("filter, ")?,
                 }
                 write!(f, "row {row}: {error}")

@@ -28,16 +28,19 @@
 //! Nulls: a result is null in every row in which an input that the formula uses is null, and a filter keeps rows that
 //! are true. What lies under a null never causes an error.
 //!
-//! The parts: `read` from arrays to values, `program` from texts to functions, `evaluate` from batch to batch, `error`.
+//! The parts: `read` from arrays to values, `program` from texts to functions, `evaluate` from batch to batch,
+//! `aggregates` from all batches to one row, `error`.
 //! Files are not its business. Types of Arrow are those of the `arrow-*` crates, which `arrow` exports too.
 #![forbid(unsafe_code)]
 
+mod aggregates;
 mod error;
 mod evaluate;
 mod names;
 mod program;
 mod read;
 
+pub use aggregates::{Aggregates, Totals};
 pub use arrow_array;
 pub use arrow_schema;
 pub use error::{Error, Part, RunError, Wrong};

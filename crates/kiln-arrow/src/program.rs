@@ -102,12 +102,12 @@ impl<'a> Builder<'a> {
     /// # Errors
     /// A formula that is wrong, a name that means no column or several, a column that formulas cannot compute with.
     pub fn build(self, schema: &SchemaRef) -> Result<Program, Error> {
-        let types = self.input_types(schema)?;
+        let types = input_types(&self.types, schema)?;
         let mut scope = Scope { schema, types: &types, lets: Vec::new(), columns_first: false };
         let (mut steps, mut fields) = (Vec::new(), Vec::new());
         for (index, (name, text)) in self.columns.iter().enumerate() {
             let part = Part::Column(index);
-            let (function, arguments) = scope.compile(self.engine, part, text)?;
+            let (function, arguments) = scope.per_row(self.engine, part, text)?;
             let error = |wrong| Error { part, text: text.clone(), span: Span::default(), wrong };
             let first = schema.fields().len() + scope.lets.len();
             for output in function.outputs() {
@@ -128,25 +128,6 @@ impl<'a> Builder<'a> {
         let layout = self.layout(schema, &names)?;
         let output = output_schema(schema, &layout, &fields);
         Ok(Program { input: schema.clone(), types, names, filter, steps, early, layout, output })
-    }
-
-    /// As what each column is read.
-    fn input_types(&self, schema: &Schema) -> Result<Vec<Option<Type>>, Error> {
-        let mut types: Vec<Option<Type>> = schema.fields().iter().map(|field| type_of(field.data_type())).collect();
-        let mut requests: Vec<(&String, &Type)> = self.types.iter().collect();
-        requests.sort();
-        for (name, &wanted) in requests {
-            let error = |wrong| Error { part: Part::Read, text: String::new(), span: Span::default(), wrong };
-            let Some((column, field)) = schema.column_with_name(name) else {
-                return Err(error(Wrong::NoColumn(name.clone())));
-            };
-            if !can_read(field.data_type(), wanted) {
-                let (name, data_type) = (name.clone(), field.data_type().clone());
-                return Err(error(Wrong::Unreadable { name, data_type, wanted }));
-            }
-            types[column] = Some(wanted);
-        }
-        Ok(types)
     }
 
     /// What comes out.
@@ -171,8 +152,27 @@ impl<'a> Builder<'a> {
     }
 }
 
+/// As what each column is read.
+pub(crate) fn input_types(requests: &HashMap<String, Type>, schema: &Schema) -> Result<Vec<Option<Type>>, Error> {
+    let mut types: Vec<Option<Type>> = schema.fields().iter().map(|field| type_of(field.data_type())).collect();
+    let mut requests: Vec<(&String, &Type)> = requests.iter().collect();
+    requests.sort();
+    for (name, &wanted) in requests {
+        let error = |wrong| Error { part: Part::Read, text: String::new(), span: Span::default(), wrong };
+        let Some((column, field)) = schema.column_with_name(name) else {
+            return Err(error(Wrong::NoColumn(name.clone())));
+        };
+        if !can_read(field.data_type(), wanted) {
+            let (name, data_type) = (name.clone(), field.data_type().clone());
+            return Err(error(Wrong::Unreadable { name, data_type, wanted }));
+        }
+        types[column] = Some(wanted);
+    }
+    Ok(types)
+}
+
 /// The name of the column that a result becomes.
-fn result_name(name: Option<&str>, output: &Output) -> Option<String> {
+pub(crate) fn result_name(name: Option<&str>, output: &Output) -> Option<String> {
     match (name, output.name.as_str()) {
         (None, "") => None,
         (Some(name), "") => Some(name.to_owned()),
@@ -182,7 +182,7 @@ fn result_name(name: Option<&str>, output: &Output) -> Option<String> {
 }
 
 /// The type of the arrays of results.
-fn data_type(ty: Type) -> DataType {
+pub(crate) fn data_type(ty: Type) -> DataType {
     match ty {
         Type::F64 => DataType::Float64,
         Type::F32 => DataType::Float32,
@@ -226,13 +226,13 @@ fn filter_first(steps: Vec<Step>, filter: Option<&Step>) -> (Vec<Step>, usize) {
 }
 
 /// The names that a formula can use, while the program is made.
-struct Scope<'a> {
-    schema: &'a Schema,
-    types: &'a [Option<Type>],
+pub(crate) struct Scope<'a> {
+    pub(crate) schema: &'a Schema,
+    pub(crate) types: &'a [Option<Type>],
     /// Names and types of new columns so far.
-    lets: Vec<(String, Type)>,
+    pub(crate) lets: Vec<(String, Type)>,
     /// In the filter, columns of the schema go before new ones.
-    columns_first: bool,
+    pub(crate) columns_first: bool,
 }
 
 impl Scope<'_> {
@@ -252,8 +252,18 @@ impl Scope<'_> {
         columns.chain(new.filter(|name| self.schema.column_with_name(name).is_none())).filter(|name| !name.is_empty())
     }
 
+    /// Compiles a formula that is evaluated row by row. Over a batch an aggregate would be that of the batch.
+    fn per_row(&self, engine: &Engine, part: Part, text: &str) -> Result<(Function, Vec<usize>), Error> {
+        let (function, arguments) = self.compile(engine, part, text)?;
+        if function.passes() == 1 && !function.is_aggregate() {
+            return Ok((function, arguments));
+        }
+        let span = Span::new(0, text.len() as u32);
+        Err(Error { part, text: text.to_owned(), span, wrong: Wrong::AllRows })
+    }
+
     /// Compiles a formula over these names.
-    fn compile(&self, engine: &Engine, part: Part, text: &str) -> Result<(Function, Vec<usize>), Error> {
+    pub(crate) fn compile(&self, engine: &Engine, part: Part, text: &str) -> Result<(Function, Vec<usize>), Error> {
         let formula = self.names().fold(engine.formula(text), |formula, name| match self.find(name) {
             Some((_, ty)) => formula.known(name, ty),
             None => formula,
@@ -275,7 +285,7 @@ impl Scope<'_> {
 
     /// Compiles the filter.
     fn filter(&self, engine: &Engine, text: &str) -> Result<Step, Error> {
-        let (function, arguments) = self.compile(engine, Part::Filter, text)?;
+        let (function, arguments) = self.per_row(engine, Part::Filter, text)?;
         match function.outputs() {
             [output] if output.ty == Type::Bool => Ok(Step { part: Part::Filter, function, arguments, targets: 0..0 }),
             outputs => {

@@ -8,7 +8,8 @@ use arrow_array::types::*;
 use arrow_array::*;
 use arrow_schema::{DataType, Field, Schema, TimeUnit};
 use kiln::{Engine, Options, Type};
-use kiln_arrow::{Part, Program, RunError, Wrong};
+use kiln_arrow::{Aggregates, Part, Program, RunError, Wrong};
+use std::collections::HashMap;
 use std::sync::Arc;
 
 fn batch(columns: Vec<(&str, ArrayRef)>) -> RecordBatch {
@@ -131,8 +132,10 @@ fn ints_beyond_two_to_the_53_keep_their_last_digit() {
 
 #[test]
 fn unsigned_ints_that_do_not_fit_name_their_row() {
-    let values = vec![Some(1), None, Some(u64::MAX)];
-    let batch = batch(vec![("k", arc(Int32Array::from(vec![1, 2, 3]))), ("u", arc(UInt64Array::from(values)))]);
+    // What lies under the null does not fit either.
+    let nulls = arrow_buffer::NullBuffer::from(vec![true, false, true]);
+    let values = UInt64Array::new(vec![1, u64::MAX, u64::MAX].into(), Some(nulls));
+    let batch = batch(vec![("k", arc(Int32Array::from(vec![1, 2, 3]))), ("u", arc(values))]);
     let engine = Engine::new();
     let program = Program::builder(&engine).column("y", "u + 1").build(&batch.schema()).unwrap();
     match program.run(&batch).unwrap_err() {
@@ -369,6 +372,39 @@ fn what_is_wrong_is_said_with_its_place() {
     let other = self::batch(vec![("x", arc(Float64Array::from(vec![1.0]))), ("k", arc(StringArray::from(vec!["a"])))]);
     assert!(matches!(program.run(&other), Err(RunError::Schema { column: 0, .. })));
     assert!(matches!(program.run(&other.project(&[0]).unwrap()), Err(RunError::Schema { .. })));
+}
+
+#[test]
+fn totals_skip_nulls_and_do_not_see_batches() {
+    let values: Vec<Option<f64>> = (0..5000).map(|n| (n % 7 > 0).then(|| f64::from(n).cos() * 1e5)).collect();
+    let there: Vec<f64> = values.iter().copied().flatten().collect();
+    let whole = batch(vec![("x", arc(Float64Array::from(values)))]);
+    let engine = Engine::new();
+    let formulas = [(Some("s"), "sum(x)"), (None, "{ n: count(x), all: nrows(), m: max(x) - min(x) }")];
+    let aggregates = Aggregates::new(&engine, &formulas, &whole.schema(), &HashMap::new()).unwrap();
+    assert_eq!(aggregates.used(), [0]);
+    let expected = engine.compile("sum(x)").unwrap().aggregate(&[&there]).unwrap()[0];
+    for size in [1, 10, 999, 1024, 5000] {
+        let mut totals = aggregates.start();
+        for start in (0..5000).step_by(size) {
+            totals.add(&whole.slice(start, size.min(5000 - start))).unwrap();
+        }
+        let row = totals.finish().unwrap();
+        let sum = row["s"].as_primitive::<Float64Type>().value(0);
+        assert!(expected.is_some_and(|expected| expected.same(kiln::Value::F64(sum))), "{size}");
+        assert_eq!(row["n"].as_primitive::<Int64Type>().value(0), there.len() as i64);
+    }
+    let row = aggregates.start().finish().unwrap();
+    assert_eq!(row["s"].as_primitive::<Float64Type>().value(0), 0.0);
+    assert!(row["m"].is_null(0));
+    // A column of a batch cannot be made of all rows, and a total cannot have a value in every row.
+    assert!(wrong(&whole, "x - mean(x)").contains("aggregates over rows"));
+    let error = |formula| match Aggregates::new(&engine, &[(Some("t"), formula)], &whole.schema(), &HashMap::new()) {
+        Ok(_) => panic!("{formula} compiles"),
+        Err(error) => error.wrong,
+    };
+    assert!(matches!(error("x + 1"), Wrong::PerRow));
+    assert!(matches!(error("sum(x - mean(x))"), Wrong::Passes(2)));
 }
 
 #[test]

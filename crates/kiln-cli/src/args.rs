@@ -191,7 +191,7 @@ pub(crate) struct RunArgs {
     /// Keep only rows for which this is true; an empty cell makes it neither true nor false
     #[arg(long = "where", short = 'w', value_name = "FORMULA", allow_hyphen_values = true)]
     pub(crate) filter: Option<String>,
-    /// Give a value over all rows that are kept: 'name = formula'
+    /// Give one row with a value over all rows that are kept, instead of these: 'name = formula'. It sees new columns
     #[arg(long = "agg", short = 'a', value_name = "NAME = FORMULA", allow_hyphen_values = true)]
     pub(crate) aggregates: Vec<String>,
     /// Write here instead of to standard output, in the form that the ending says; the file appears only when all went well
@@ -424,6 +424,7 @@ Examples:
   kiln run trips.parquet --where 'fare > 0' --let 'tip_share = tip / fare' -o shares.parquet
   kiln run trips.parquet --select fare,tip -o trips.csv
   kiln run in.csv -o out.arrow
+  kiln run trips.parquet --where 'fare > 0' --agg 'trips = nrows()' --agg 'share = sum(tip) / sum(fare)'
 
 Files end in .csv, .tsv, .parquet, .arrow, .feather, .ipc (Arrow files) or .arrows (Arrow streams); every
 form goes to every other, batch by batch. Columns that no formula replaces keep their types. Dates and

@@ -322,10 +322,10 @@ fn large_batches_are_taken_in_slices() {
     }
 }
 
-/// A file of ten thousand rows in which row 7000 is special.
+/// A file of a hundred thousand rows, more than are read at a time, in which row 700000 is special.
 fn trap(workshop: &Workshop) -> String {
     let file = workshop.path("data.parquet");
-    let (rows, at) = (10_000u64, 7000);
+    let (rows, at) = (100_000u64, 70_000);
     let large = (0..rows).map(|row| Some(if row == at { u64::MAX } else { row }));
     let divisor = (0..rows).map(|row| Some(i64::from(row != at)));
     let money = Decimal128Array::from(vec![1; rows as usize]);
@@ -343,9 +343,9 @@ fn trap(workshop: &Workshop) -> String {
 
 /// Arguments, exit code, what standard error says.
 const FAILURES: &[(&[&str], i32, &[&str])] = &[
-    (&["--let", "y = u + 1"], 1, &["data.parquet, row 7000, column `u`", "18446744073709551615", "--type 'u=f64'"]),
-    (&["--checked", "--let", "y = 1 // d"], 1, &["--let y at", "data.parquet, row 7000", "division by zero"]),
-    (&["--checked", "--where", "1 // d > 0"], 1, &["--where at", "row 7000"]),
+    (&["--let", "y = u + 1"], 1, &["data.parquet, row 70000, column `u`", "18446744073709551615", "--type 'u=f64'"]),
+    (&["--checked", "--let", "y = 1 // d"], 1, &["--let y at", "data.parquet, row 70000", "division by zero"]),
+    (&["--checked", "--where", "1 // d > 0"], 1, &["--where at", "row 70000"]),
     (&["--let", "y = money * 2"], 1, &["`money` is Decimal128(9, 2)", "--type 'money=f64'", "--let y"]),
     (&["--let", "y = name + 1"], 1, &["`name` is text", "numbers and bools"]),
     (&["--let", "y = nmae + 1"], 1, &["no column `nmae`", "did you mean `name`?"]),
@@ -357,7 +357,14 @@ const FAILURES: &[(&[&str], i32, &[&str])] = &[
     (&["--type", "d=i32"], 1, &["--type", "`d` is Int64 and cannot be read as i32"]),
     (&["--type", "d=text"], 2, &["--type d=text"]),
     (&["--null", "NA"], 2, &["--null is for CSV"]),
-    (&["--agg", "total = sum(d)"], 1, &["--agg total", "not built yet"]),
+    (&["--let", "y = d - mean(d)"], 1, &["--let y", "aggregates over rows", "--agg"]),
+    (&["--where", "d > mean(d)"], 1, &["--where", "aggregates over rows"]),
+    (&["--agg", "t = d + 1"], 1, &["--agg t", "a value in every row", "sum(...)"]),
+    (&["--agg", "t = sum(d - mean(d))"], 1, &["--agg t", "takes all rows 2 times"]),
+    (&["--agg", "t = sum(u)"], 1, &["data.parquet", "18446744073709551615 does not fit i64"]),
+    (&["--agg", "t = sum(q)"], 1, &["--agg t", "no column `q`"]),
+    (&["--agg", "t = sum(d)", "--agg", "t = 2 * sum(d)"], 2, &["two --agg options define `t`"]),
+    (&["--agg", "t = sum(d)", "--select", "d"], 2, &["--agg", "--select"]),
     (&["--agg", "sum(d)"], 2, &["NAME = FORMULA"]),
     (&["--threads", "0"], 2, &["--threads"]),
     (&["--input-format", "arrow"], 1, &["cannot read"]),
@@ -402,6 +409,45 @@ fn failures_name_the_place_and_leave_nothing_behind() {
         "u=f64",
     ]);
     assert_eq!(outcome.out, "money,y\n0.01,0.02\n", "{}", outcome.err);
+}
+
+#[test]
+fn values_over_all_rows() {
+    let workshop = Workshop::new();
+    let rows = "x,k,n\n1,a,1\n,b,2\n4,c,3\n-2,d,4\n";
+    let csv = workshop.file("in.csv", rows);
+    let parquet = workshop.path("in.parquet");
+    done(&["run", text(&csv), "-o", text(&parquet)]);
+    for (args, expected) in [
+        (
+            &["-a", "t = sum(x)", "-a", "rows = nrows()", "-a", "{ lo: min(n), hi: max(n) }"][..],
+            "t,rows,lo,hi\n3,4,1,4\n",
+        ),
+        (&["-a", "p = { s: sum(x * n), c: count(x > 0) }", "-w", "n < 4"], "p.s,p.c\n13,2\n"),
+        (&["-l", "y = x * 10", "-l", "x = n", "-a", "a = sum(y) + sum(x)"], "a\n38\n"),
+        (&["-w", "n > 9", "-a", "s = sum(x)", "-a", "m = min(x)", "-a", "e = mean(x)"], "s,m,e\n0,,nan\n"),
+        (&["-t", "n=f64", "-a", "m = mean(n)"], "m\n2.5\n"),
+    ] {
+        for file in [&csv, &parquet] {
+            let outcome = kiln(&[&["run", text(file)], args].concat());
+            assert_eq!(outcome.out, expected, "{args:?}: {}", outcome.err);
+        }
+    }
+    // The same bits whatever the batches and the threads are.
+    let file = workshop.path("many.parquet");
+    let values: Vec<f64> = (0..100_000).map(|n| f64::from(n).sin() * 1e6).collect();
+    write(&file, &[batch(vec![("x", arc(Float64Array::from(values.clone())))])]);
+    let arrow = workshop.path("many.arrows");
+    write(&arrow, &(0..100).map(|n| read(&file).slice(n * 1000, 1000)).collect::<Vec<_>>());
+    let function = kiln::Engine::new().compile("sum(x) / std(x)").unwrap();
+    let Some(kiln::Value::F64(expected)) = function.aggregate(&[&values]).unwrap()[0] else { panic!("a float") };
+    for (file, threads) in [(&file, "1"), (&file, "4"), (&arrow, "1"), (&arrow, "3")] {
+        let outcome = kiln(&["run", text(file), "--agg", "q = sum(x) / std(x)", "--threads", threads]);
+        assert_eq!(outcome.out, format!("q\n{expected}\n"), "{}", outcome.err);
+    }
+    let out = workshop.path("total.parquet");
+    done(&["run", text(&file), "--agg", "q = sum(x) / std(x)", "-o", text(&out)]);
+    assert_eq!(read(&out)["q"].as_primitive::<Float64Type>().values(), &[expected]);
 }
 
 #[test]
@@ -472,5 +518,33 @@ fn damaged_files() {
             assert_eq!(out.exists(), outcome.code == 0);
             let _ = std::fs::remove_file(&out);
         }
+    }
+}
+
+/// The limit is on memory that is written; code and libraries are mapped beside it.
+#[test]
+#[cfg(target_os = "linux")]
+fn memory_does_not_grow_with_the_file() {
+    let workshop = Workshop::new();
+    let properties =
+        WriterProperties::builder().set_dictionary_enabled(false).set_max_row_group_row_count(Some(1 << 20));
+    let values: Float64Array = (0..1 << 16).map(|n| Some(f64::from(n).sqrt())).collect();
+    let batch = batch(vec![("x", arc(values.clone())), ("y", arc(values))]);
+    for (batches, name) in [(1u64, "small.parquet"), (160, "large.parquet")] {
+        let file = File::create(workshop.path(name)).unwrap();
+        let mut writer = ArrowWriter::try_new(file, batch.schema(), Some(properties.clone().build())).unwrap();
+        (0..batches).for_each(|_| writer.write(&batch).unwrap());
+        writer.close().unwrap();
+        let size = std::fs::metadata(workshop.path(name)).unwrap().len();
+        assert!(size > batches << 20, "{size} bytes");
+        let (kept, out) = (batches * ((1 << 16) - 40_000), workshop.path("out.parquet"));
+        let script =
+            "ulimit -d 81920; exec \"$0\" run \"$1\" --let 'z = x * y' --where 'x >= 200' --select z -o \"$2\"";
+        let mut shell = std::process::Command::new("sh");
+        let shell = shell.args(["-c", script, env!("CARGO_BIN_EXE_kiln"), text(&workshop.path(name)), text(&out)]);
+        let output = shell.output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let builder = ParquetRecordBatchReaderBuilder::try_new(File::open(&out).unwrap()).unwrap();
+        assert_eq!(builder.metadata().file_metadata().num_rows() as u64, kept);
     }
 }

@@ -6,7 +6,7 @@
 //! What is wrong with the data is said with its line or row and its column.
 //!
 //! The parts: `format` tells files apart; `source`, `types` and `cells` read CSV, `columnar` the rest, behind `guard`; `plan` compiles
-//! the formulas, `pump` computes with threads, `sink` and `text` write.
+//! the formulas, `agg` takes totals, `pump` computes with threads, `sink` and `text` write.
 
 mod agg;
 mod cells;
@@ -31,7 +31,7 @@ use columnar::Columnar;
 use csv::ByteRecord;
 use format::Format;
 use kiln::Engine;
-use kiln_arrow::Target;
+use kiln_arrow::{Aggregates, RunError, Target};
 use piece::Input;
 use plan::{Known, Plan, Request};
 use progress::{Extent, Progress};
@@ -86,31 +86,46 @@ struct Job<'a> {
     args: &'a RunArgs,
     engine: Engine,
     requests: Vec<Request>,
+    aggregates: Vec<Request>,
     select: Option<Vec<String>>,
     output: Format,
 }
 
 impl Job<'_> {
-    fn compile(&self, schema: &SchemaRef, known: &Known) -> Result<Plan, Failure> {
-        let (filter, select) = (self.args.filter.as_deref(), self.select.as_deref());
-        Plan::compile(&self.engine, &self.requests, filter, select, schema, known)
+    /// The program of the new columns and the filter, and the aggregates over what it gives, if there are any.
+    fn compile(&self, schema: &SchemaRef, known: &Known) -> Result<(Plan, Option<Aggregates>), Failure> {
+        let plan = |select: Option<&[String]>| {
+            Plan::compile(&self.engine, &self.requests, self.args.filter.as_deref(), select, schema, known)
+        };
+        if self.aggregates.is_empty() {
+            return Ok((plan(self.select.as_deref())?, None));
+        }
+        let aggregates = |plan: &Plan| agg::compile(&self.engine, &self.aggregates, plan, known);
+        let all = plan(None)?;
+        // Of all columns the program gives those that aggregates use.
+        let plan = plan(Some(&agg::columns(&aggregates(&all)?, &all)))?;
+        let aggregates = aggregates(&plan)?;
+        Ok((plan, Some(aggregates)))
     }
 }
 
 /// Runs the command.
 pub(crate) fn run(args: &RunArgs, printer: &Printer, out: &mut dyn io::Write) -> Result<(), Failure> {
     let requests = plan::requests("--let", &args.lets)?;
-    agg::refuse(&plan::requests("--agg", &args.aggregates)?)?;
+    let aggregates = plan::requests("--agg", &args.aggregates)?;
     let select = args.select.as_deref().map(split_names);
     if select.as_ref().is_some_and(Vec::is_empty) {
         return Err(Failure::usage("--select names no column"));
+    }
+    if select.is_some() && !aggregates.is_empty() {
+        return Err(Failure::usage("--agg gives one row of its own, from which --select has nothing to choose"));
     }
     let output = Format::of_output(args.output.as_deref(), args.output_format)?;
     if args.compression.is_some() && output != Format::Parquet {
         return Err(Failure::usage("--compression is for Parquet files"));
     }
     let engine = args.machine.build(kiln::Type::F64)?;
-    let job = Job { args, engine, requests, select, output };
+    let job = Job { args, engine, requests, aggregates, select, output };
     match Format::of_input(&args.file, args.input_format) {
         Format::Csv => csv(&job, printer, out),
         format => columnar(&job, format, printer, out),
@@ -124,10 +139,11 @@ fn csv(job: &Job, printer: &Printer, out: &mut dyn io::Write) -> Result<(), Fail
     let header = source.header()?;
     let overrides = types::overrides(&args.types, &header)?;
     let nulls = types::Nulls::new(&args.nulls);
-    let typed = job.output != Format::Csv;
+    let typed = job.output != Format::Csv || !job.aggregates.is_empty();
     let selected = |name: &str| job.select.as_ref().is_none_or(|names| names.iter().any(|selected| selected == name));
-    let mut candidates = plan::candidates(&header, &job.requests, args.filter.as_deref(), &overrides);
-    if typed {
+    let mut candidates =
+        plan::candidates(&header, [&job.requests, &job.aggregates], args.filter.as_deref(), &overrides);
+    if typed && job.aggregates.is_empty() {
         // A file with types wants those of all columns that go into it.
         let more = (0..header.names.len()).filter(|column| !overrides.contains_key(column));
         candidates.extend(more.filter(|&column| selected(&header.names[column])));
@@ -136,7 +152,7 @@ fn csv(job: &Job, printer: &Printer, out: &mut dyn io::Write) -> Result<(), Fail
     }
     let columns = types::find(&mut source, &header, &candidates, &overrides, &nulls)?;
     let known = Known { header: &header, columns: Some(&columns), reads: HashMap::new() };
-    let plan = job.compile(&cells::schema(&header, &columns), &known)?;
+    let (plan, aggregates) = job.compile(&cells::schema(&header, &columns), &known)?;
     let used = plan.program.used();
     let role = |column: usize| {
         let passed = plan.program.layout().contains(&Target::Column(column));
@@ -160,8 +176,9 @@ fn csv(job: &Job, printer: &Printer, out: &mut dyn io::Write) -> Result<(), Fail
     let mut input = Cells::new(source, &header, columns, roles, nulls);
     // What passes from CSV to CSV is text, under the names as they stand there.
     let schema = if typed { plan.program.schema().clone() } else { input.passed_schema(&plan.program) };
-    let mut sink = Sink::open(&shape, &schema, out)?;
-    pump(job, &plan, &name, total, &mut input, &mut sink, printer)?;
+    let schema = aggregates.as_ref().map_or(&schema, Aggregates::schema);
+    let mut sink = Sink::open(&shape, schema, out)?;
+    pump(job, &plan, aggregates.as_ref(), &name, total, &mut input, &mut sink, printer)?;
     sink.finish()
 }
 
@@ -189,7 +206,7 @@ fn columnar(job: &Job, format: Format, printer: &Printer, out: &mut dyn io::Writ
         };
     }
     let mut known = Known { header: &header, columns: None, reads };
-    let plan = job.compile(file.schema(), &known)?;
+    let (plan, _) = job.compile(file.schema(), &known)?;
     let wanted: Vec<usize> = {
         let used = plan.program.used();
         let is_wanted =
@@ -199,7 +216,7 @@ fn columnar(job: &Job, format: Format, printer: &Printer, out: &mut dyn io::Writ
     known.reads.retain(|name, _| wanted.iter().any(|&column| header.names[column] == *name));
     let (name, total) = (file.name().to_owned(), file.total());
     let mut input = file.start(&wanted)?;
-    let plan = job.compile(input.schema(), &known)?;
+    let (plan, aggregates) = job.compile(input.schema(), &known)?;
     let shape = Shape {
         path: args.output.as_deref(),
         format: job.output,
@@ -208,15 +225,18 @@ fn columnar(job: &Job, format: Format, printer: &Printer, out: &mut dyn io::Writ
         compression: args.compression,
         dictionaries_change: format != Format::Arrow,
     };
-    let mut sink = Sink::open(&shape, plan.program.schema(), out)?;
-    pump(job, &plan, &name, total, &mut input, &mut sink, printer)?;
+    let schema = aggregates.as_ref().map_or(plan.program.schema(), Aggregates::schema);
+    let mut sink = Sink::open(&shape, schema, out)?;
+    pump(job, &plan, aggregates.as_ref(), &name, total, &mut input, &mut sink, printer)?;
     sink.finish()
 }
 
-/// Takes all rows from the input to the sink.
+/// Takes all rows from the input to the sink, or to totals, and these to the sink.
+#[allow(clippy::too_many_arguments, reason = "it is what the two kinds of files have in common")]
 fn pump(
     job: &Job,
     plan: &Plan,
+    aggregates: Option<&Aggregates>,
     file: &str,
     total: Option<Extent>,
     input: &mut (dyn Input + Send),
@@ -227,6 +247,11 @@ fn pump(
     plan.warn(printer);
     let mut progress = Progress::new(total, args.output.is_none());
     let (mut read, mut kept) = (0u64, 0u64);
+    let mut totals = aggregates.map(Aggregates::start);
+    let wrong = |error: &RunError| match aggregates {
+        Some(aggregates) => agg::failure(file, &job.aggregates, aggregates, error),
+        None => Failure::input(error.to_string()),
+    };
     // A thread that waits for a pipe cannot be called back when something fails meanwhile.
     let is_file = args.file.metadata().is_ok_and(|metadata| metadata.is_file());
     let usual = if is_file { std::thread::available_parallelism().map_or(1, |count| count.get().min(4)) } else { 1 };
@@ -235,9 +260,15 @@ fn pump(
         read += computed.read;
         kept += computed.batch.num_rows() as u64;
         progress.tick(computed.done);
-        sink.write(&computed.batch)
+        match &mut totals {
+            Some(totals) => totals.add(&computed.batch).map_err(|error| wrong(&error)),
+            None => sink.write(&computed.batch),
+        }
     })?;
     progress.end();
+    if let Some(totals) = totals {
+        sink.write(&totals.finish().map_err(|error| wrong(&error))?)?;
+    }
     if let Some(path) = args.output.as_deref().filter(|_| io::stderr().is_terminal()) {
         printer.note(&format!("{kept} of {read} rows go to {}", path.display()));
     }

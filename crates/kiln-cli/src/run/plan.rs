@@ -16,27 +16,29 @@ use kiln::{Diagnostic, Engine, Type};
 use kiln_arrow::{Builder, Evaluated, Part, Program, ReadError, RunError, Wrong};
 use std::collections::{HashMap, HashSet};
 
-/// A `--let` as it was given.
+/// A `--let` or `--agg` as it was given.
 pub(crate) struct Request {
+    /// The option.
+    option: &'static str,
     /// The name of the new column, or what the names of several begin with; none if the formula names them.
     name: Option<String>,
     formula: String,
 }
 
 /// Reads the options of this name, such as `--let`.
-pub(crate) fn requests(option: &str, values: &[String]) -> Result<Vec<Request>, Failure> {
+pub(crate) fn requests(option: &'static str, values: &[String]) -> Result<Vec<Request>, Failure> {
     values.iter().map(|value| request(option, value)).collect()
 }
 
 /// Reads an option that gives a formula a name.
-fn request(kind: &str, option: &str) -> Result<Request, Failure> {
+fn request(kind: &'static str, option: &str) -> Result<Request, Failure> {
     let wrong = || {
         let failure = Failure::usage(format!("{kind} '{}' is not of the form NAME = FORMULA", clean(option)));
         failure.help(format!("for instance {kind} 'bmi = weight / height^2'"))
     };
     let text = option.trim();
     if names_its_results(text) {
-        return Ok(Request { name: None, formula: text.to_owned() });
+        return Ok(Request { option: kind, name: None, formula: text.to_owned() });
     }
     let (name, formula) = match text.strip_prefix('`') {
         Some(ticked) => {
@@ -54,7 +56,7 @@ fn request(kind: &str, option: &str) -> Result<Request, Failure> {
         let help = format!("names that are not plain words stand in back-ticks: `{}` = ...", clean(name));
         return Err(wrong().help(help));
     }
-    Ok(Request { name: Some(name.to_owned()), formula: formula.trim().to_owned() })
+    Ok(Request { option: kind, name: Some(name.to_owned()), formula: formula.trim().to_owned() })
 }
 
 /// Does the text begin as only a formula without a name before it can: with results, a signature or a statement?
@@ -68,13 +70,18 @@ fn names_its_results(text: &str) -> bool {
 
 impl Request {
     /// What it makes, for messages.
-    pub(crate) fn title(&self) -> String {
+    fn title(&self) -> String {
         clean(self.name.as_ref().unwrap_or(&self.formula))
     }
 
     /// How messages call it.
-    fn origin(&self) -> String {
-        format!("--let {}", self.title())
+    pub(crate) fn origin(&self) -> String {
+        format!("{} {}", self.option, self.title())
+    }
+
+    /// The name, if it has one, and the formula.
+    pub(crate) fn parts(&self) -> (Option<&str>, &str) {
+        (self.name.as_deref(), &self.formula)
     }
 }
 
@@ -90,11 +97,11 @@ fn is_word_part(c: char) -> bool {
 /// ASCII can mean the same, so such columns always count.
 pub(crate) fn candidates(
     header: &Header,
-    requests: &[Request],
+    requests: [&[Request]; 2],
     filter: Option<&str>,
     overrides: &HashMap<usize, Kind>,
 ) -> Vec<usize> {
-    let formulas = || requests.iter().map(|request| request.formula.as_str()).chain(filter);
+    let formulas = || requests.iter().copied().flatten().map(|request| request.formula.as_str()).chain(filter);
     let used = |name: &str| !name.is_empty() && formulas().any(|formula| !name.is_ascii() || formula.contains(name));
     let columns = 0..header.names.len();
     columns.filter(|column| !overrides.contains_key(column) && used(&header.names[*column])).collect()
@@ -219,6 +226,7 @@ impl Plan {
 fn origin(origins: &[String], part: Part) -> &str {
     match part {
         Part::Column(index) => origins.get(index).map_or("--let", String::as_str),
+        Part::Aggregate(index) => origins.get(index).map_or("--agg", String::as_str),
         Part::Filter => "--where",
         Part::Select => "--select",
         Part::Read => "--type",
@@ -227,16 +235,20 @@ fn origin(origins: &[String], part: Part) -> &str {
 
 impl Known<'_> {
     /// What is wrong with the formulas, and what to do about it.
-    fn failure(&self, requests: &[Request], error: kiln_arrow::Error) -> Failure {
+    pub(crate) fn failure(&self, requests: &[Request], error: kiln_arrow::Error) -> Failure {
         let origins: Vec<String> = requests.iter().map(Request::origin).collect();
         let origin = origin(&origins, error.part).to_owned();
         let mut diagnostic = error.diagnostic();
         diagnostic = match &error.wrong {
-            Wrong::Twice(name) => return Failure::usage(format!("two --let options define `{}`", clean(name))),
+            Wrong::Twice(name) => {
+                let option = requests.first().map_or("--let", |request| request.option);
+                return Failure::usage(format!("two {option} options define `{}`", clean(name)));
+            }
             Wrong::NoName => {
                 let failure = Failure::usage(format!("{origin}: the new column has no name"));
                 return failure.help("--let 'NAME = FORMULA', or --let '{ NAME: FORMULA, ... }'");
             }
+            Wrong::AllRows => diagnostic.help("--agg 'NAME = FORMULA' gives the value over all rows"),
             Wrong::Formula(inner) => return Failure::Formula { origin: Some(origin), error: inner.clone() },
             Wrong::NoColumn(name) => diagnostic.help(self.suggestion(requests, name)),
             Wrong::NotNumbers { name, data_type } => self.no_numbers(diagnostic, name, data_type),
