@@ -50,6 +50,8 @@ pub(crate) enum Command {
     Explain(ExplainArgs),
     /// Show the machine code of a formula
     Asm(AsmArgs),
+    /// Measure a formula: compiling, a call, rows of columns, beside what this machine can do
+    Bench(BenchArgs),
     /// Write formulas in their canonical form
     Fmt(FmtArgs),
     /// Print a completion script for a shell
@@ -144,6 +146,28 @@ pub(crate) struct AsmArgs {
 pub(crate) struct ExplainArgs {
     #[command(flatten)]
     pub(crate) formula_args: FormulaArgs,
+    #[command(flatten)]
+    pub(crate) source: SourceArgs,
+}
+
+#[derive(Args, Debug)]
+#[command(after_help = BENCH_EXAMPLES)]
+pub(crate) struct BenchArgs {
+    #[command(flatten)]
+    pub(crate) formula_args: FormulaArgs,
+    /// Lengths of the columns
+    #[arg(long, value_name = "N,N,...", value_delimiter = ',', value_parser = value::count,
+          default_values_t = [1, 100, 4_096, 1_000_000])]
+    pub(crate) rows: Vec<u64>,
+    /// The inputs are spread evenly over this range
+    #[arg(long, value_name = "LOW:HIGH", value_parser = value::range, default_value = "0.5:2", allow_hyphen_values = true)]
+    pub(crate) range: (f64, f64),
+    /// Rounds that are measured; what is shown is the median
+    #[arg(long, value_name = "N", default_value_t = 9)]
+    pub(crate) rounds: usize,
+    /// Use so many threads for columns
+    #[arg(long, value_name = "N", default_value_t = NonZero::<usize>::MIN)]
+    pub(crate) threads: NonZero<usize>,
     #[command(flatten)]
     pub(crate) source: SourceArgs,
 }
@@ -310,6 +334,11 @@ impl MachineArgs {
 
     /// The engine for these options, without definitions.
     pub(crate) fn engine(&self, default_type: Type) -> Result<Engine, Error> {
+        Engine::with_options(self.options(default_type))
+    }
+
+    /// What these options ask of an engine.
+    pub(crate) fn options(&self, default_type: Type) -> Options {
         let mut options = Options::default();
         options.default_type = Some(default_type);
         options.engine = self.engine.map(Into::into);
@@ -317,7 +346,7 @@ impl MachineArgs {
         options.fast = self.fast;
         options.checked = self.checked;
         options.limits.steps = self.steps.unwrap_or(options.limits.steps);
-        Engine::with_options(options)
+        options
     }
 }
 
@@ -389,6 +418,16 @@ Examples:
   kiln explain 'a*x^2 + b*x + c'
   kiln explain --type i32 'x * 8 // 4'
   kiln explain --file examples/runge_kutta.kiln";
+
+const BENCH_EXAMPLES: &str = "\
+Examples:
+  kiln bench 'sqrt(x^2 + y^2)'
+  kiln bench --rows 1e3,1e7 --threads 2 --file formula.kiln
+  kiln bench --range -1:1 --fast '1 + x*(2 - x*3)'
+
+Percent of the bound: what the machine needs at least, measured in the same run, to move the columns (\"memory\") or to do
+the formula's arithmetic (\"arithmetic\"), whichever is more, against what the formula took. Figures of a busy machine
+mean little.";
 
 const FMT_EXAMPLES: &str = "\
 Examples:

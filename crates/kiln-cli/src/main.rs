@@ -10,6 +10,7 @@
 
 mod args;
 mod asm;
+mod bench;
 mod beside;
 mod describe;
 mod entry;
@@ -52,6 +53,7 @@ fn dispatch(command: Command, printer: &Printer, out: &mut dyn io::Write) -> Res
         Command::Eval(args) => eval::eval(&args, printer, out),
         Command::Asm(args) => asm::asm(&args, printer, out),
         Command::Explain(args) => describe::explain(&args, printer, out),
+        Command::Bench(args) => bench::bench(&args, printer, out),
         Command::Fmt(args) => fmt::fmt(&args, printer, out),
         Command::Functions(args) => functions::functions(&args, printer, out),
         Command::Repl(args) => repl::repl(&args, printer, out),

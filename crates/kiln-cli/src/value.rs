@@ -64,6 +64,15 @@ pub(crate) fn count(text: &str) -> Result<u64, String> {
     }
 }
 
+/// Reads a range, `LOW:HIGH`.
+pub(crate) fn range(text: &str) -> Result<(f64, f64), String> {
+    let wrong = || "it is no range, such as 0:1 or -2.5:2.5".to_owned();
+    let (low, high) = text.split_once(':').ok_or_else(wrong)?;
+    let number = |text: &str| text.trim().parse::<f64>().ok().filter(|number| number.is_finite()).ok_or_else(wrong);
+    let (low, high) = (number(low)?, number(high)?);
+    if low <= high { Ok((low, high)) } else { Err("its low end is above its high end".to_owned()) }
+}
+
 fn read_bits(hex: &str, ty: Type) -> Result<Value, String> {
     let plain = !hex.is_empty() && hex.bytes().all(|b| b.is_ascii_hexdigit());
     let bits = if plain { u64::from_str_radix(hex.trim_start_matches('0'), 16).ok() } else { None };

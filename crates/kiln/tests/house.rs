@@ -35,7 +35,7 @@ const KNOWS: &[(&str, &[&str])] = &[
         "aggregate"]),
     ("columns",  &["types", "run", "error", "engine"]),
     ("inspect",  &["types", "span", "ops", "ir", "opt", "isa", "mach", "error", "pipeline", "engine"]),
-    ("measure",  &["types", "isa", "mem", "text", "pipeline"]),
+    ("measure",  &["types", "isa", "mem", "engine", "pipeline"]),
     ("asm",      &["isa", "mach", "mem", "run"]),
 ];
 

@@ -95,6 +95,8 @@ struct Call<'a> {
 const BLOCK: usize = 256;
 /// Bytes of the buffer; a call of 100 rows of 16 columns fits.
 const STAGE: usize = 16 << 10;
+/// Calls of so many steps begin by aligning them.
+const ALIGNED_FROM: usize = 16;
 /// Columns in the buffer begin at multiples of so many bytes.
 const LINE: usize = 64;
 
@@ -112,7 +114,8 @@ struct Line(#[allow(dead_code, reason = "it is reached by address")] [u8; LINE])
 pub(crate) fn with_array<T: Copy, R>(n: usize, value: T, f: impl FnOnce(&mut [T]) -> R) -> R {
     match n {
         0..=4 => f(&mut [value; 4][..n]),
-        5..=32 => f(&mut [value; 32][..n]),
+        5..=8 => f(&mut [value; 8][..n]),
+        9..=32 => f(&mut [value; 32][..n]),
         _ => f(&mut vec![value; n]),
     }
 }
@@ -361,21 +364,36 @@ fn run_kernel(kernel: &Kernel, call: Call<'_>, first: usize) -> usize {
             // The guard-page tests of tests/columns.rs would die of a row too many.
             unsafe { kernel.run(columns, steps, &context) }
         };
+        // One step as the rows begin, and on from where they are aligned: rows of both get the same values twice.
+        let lead = if call.in_place || rows < ALIGNED_FROM * step { 0 } else { lead(call, first, step) };
+        if lead > 0 && run(first, 1) == 0 {
+            return 0;
+        }
+        let (start, rows_left) = (first + lead, rows - lead);
+        let whole = rows_left - rows_left % step;
         if whole > 0 {
-            let done = run(first, whole / step);
-            if done * step < whole {
-                return done * step;
+            let done = run(start, whole / step) * step;
+            if done < whole {
+                return if lead > 0 { step.max(lead + done) } else { done };
             }
         }
-        if whole == rows {
+        if whole == rows_left {
             return rows;
         }
         if whole > 0 && !call.in_place {
-            // The last step once more, further on: its rows that are done get the same values.
-            return if run(first + rows - step, 1) == 1 { rows } else { whole };
+            // The last step once more, further on.
+            return if run(first + rows - step, 1) == 1 { rows } else { lead + whole };
         }
         whole + run_staged(kernel, call, first + whole, rows - whole, true, &context)
     })
+}
+
+/// Rows before the first one at which a step of the output is aligned, if that can be; other columns mostly are where it is.
+fn lead(call: Call<'_>, first: usize, step: usize) -> usize {
+    let Some(output) = call.places.get(call.inputs) else { return 0 };
+    let (size, address) = (output.size(), output.row(first).addr());
+    let before = address.wrapping_neg() % (step * size).min(LINE);
+    if before % size == 0 { before / size } else { 0 }
 }
 
 /// Evaluates rows of columns that pass through the buffer: `all`, or those that are not contiguous. Without `all` the
