@@ -64,9 +64,8 @@ impl Function {
         inputs: &[&dyn AsColumn],
         outputs: &mut [&mut dyn AsColumnMut],
     ) -> Result<(), RunError> {
-        if self.is_staged() {
-            let rows = self.check_columns(inputs, outputs)?;
-            return self.stream().eval_all(inputs, outputs, rows);
+        if self.is_about_columns() {
+            return self.stream().eval_all(inputs, outputs);
         }
         let count = inputs.len() + outputs.len();
         with_array(count, Place::NONE, |places| {
