@@ -255,10 +255,7 @@ fn sum_of(engine: &Engine, function: &Function) -> Option<Function> {
 /// The table of lengths.
 fn columns(engine: &Engine, function: &Function, args: &BenchArgs) -> Result<String, Failure> {
     let arithmetic = arithmetic(engine, function, args.rounds) / args.threads.get() as f64;
-    let mut text = format!(
-        "  {:>12} {:>12} {:>12} {:>10}   {}\n",
-        "rows", "a call", "a row", "of bound", "bound"
-    );
+    let mut text = format!("  {:>12} {:>12} {:>12} {:>10}   {}\n", "rows", "a call", "a row", "of bound", "bound");
     for &rows in &args.rows {
         let rows = usize::try_from(rows).unwrap_or(usize::MAX);
         let mut job = Job::new(function.clone(), args.range, rows);

@@ -134,7 +134,7 @@ impl Accumulator {
         };
         let valid = valid.filter(|valid| valid.iter().any(|&v| !v));
         let count_before = self.count;
-        self.count += valid.map_or(length, |valid| count(valid)) as u64;
+        self.count += valid.map_or(length, count) as u64;
         let fold = self.fold;
         match (&mut self.state, rows) {
             (State::Sum(lanes), Rows::F64(rows)) => lanes.push(replaced(rows, valid, Add::NEUTRAL, &mut self.spare)),

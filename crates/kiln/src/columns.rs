@@ -66,9 +66,8 @@ impl Function {
         inputs: &[&dyn AsColumn],
         outputs: &mut [&mut dyn AsColumnMut],
     ) -> Result<(), RunError> {
-        if self.is_staged() {
-            let rows = self.check_columns(inputs, outputs)?;
-            return self.stream().eval_all(inputs, outputs, rows);
+        if self.is_about_columns() {
+            return self.stream().eval_all(inputs, outputs);
         }
         let count = inputs.len() + outputs.len();
         with_array(count, Place::NONE, |places| {
@@ -117,10 +116,13 @@ impl Function {
             }
             pieces.push(input.iter().map(|&column| Place::of_input(column)).filter(|p| p.rows() > 0).collect());
         }
-        if self.is_staged() {
+        if self.is_about_columns() {
+            if self.has_filter() {
+                return Err(RunError::Filtered);
+            }
             let mut stream = self.stream();
             while stream.remaining() > 0 {
-                pieces::evaluate_columns(&pieces, &[], rows, |inputs, _, rows| stream.take(inputs, rows))?;
+                pieces::evaluate_columns(&pieces, &[], rows, |inputs, _, rows| stream.feed(inputs, rows))?;
                 stream.end_pass()?;
             }
             return pieces::evaluate_columns(&pieces, &outputs, rows, |inputs, outputs, rows| {

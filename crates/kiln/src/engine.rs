@@ -27,6 +27,7 @@ use std::num::NonZeroUsize;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 mod batch;
+mod filter;
 mod stages;
 
 use stages::Role;
@@ -157,6 +158,7 @@ pub struct Formula<'a> {
     params: Option<Vec<(String, Option<Type>)>>,
     known: Vec<(String, Type)>,
     nullable: Vec<String>,
+    filter: Option<&'a str>,
     /// The type of what nothing else gives a type, if a signature says so.
     assumed: Option<Type>,
     error: Option<Error>,
@@ -267,6 +269,7 @@ impl Engine {
             params: None,
             known: Vec::new(),
             nullable: Vec::new(),
+            filter: None,
             assumed: None,
             error: None,
         }
@@ -402,7 +405,10 @@ impl<'a> Formula<'a> {
     /// # Errors
     /// [`Error::Formula`] with everything that is wrong with it.
     pub fn compile(self) -> Result<Function, Error> {
-        self.compile_for(&Wanted::Dynamic)
+        match self.filter {
+            Some(condition) => self.compile_filtered(condition),
+            None => self.compile_for(&Wanted::Dynamic),
+        }
     }
 
     /// Compiles it to be called with native values.
@@ -410,6 +416,11 @@ impl<'a> Formula<'a> {
     /// # Errors
     /// [`Error::Formula`], or [`Error::Signature`] if the formula has another type or can fail.
     pub fn compile_typed<F: Signature>(mut self) -> Result<TypedFunction<F>, Error> {
+        if self.filter.is_some() {
+            return Err(Error::Signature(
+                "a formula with a filter is about columns, and a typed call is not".to_owned(),
+            ));
+        }
         if let Some(params) = &mut self.params {
             for ((_, ty), &given) in params.iter_mut().zip(F::PARAMS) {
                 ty.get_or_insert(given);
@@ -648,7 +659,7 @@ impl Function {
 
     /// Evaluates on values to words; `out` has one for each result.
     fn call_words(&self, args: &[Value], out: &mut [u64]) -> Result<(), RunError> {
-        if self.is_staged() {
+        if self.is_about_columns() {
             return Err(RunError::ColumnsOnly);
         }
         let params = &self.inner.params;
@@ -706,6 +717,7 @@ impl Function {
             params: self.inner.declared.as_ref().map(|p| p.to_vec()),
             known: self.inner.known.to_vec(),
             nullable: self.inner.nullable.to_vec(),
+            filter: None,
             assumed: self.inner.assumed,
             error: None,
         }

@@ -110,6 +110,9 @@ pub enum RunError {
     },
     /// Something in the formula stands for all rows of columns, and it was called on single values.
     ColumnsOnly,
+    /// The formula has a filter, so that it has results of some rows only: those of
+    /// [`eval_kept`](crate::Function::eval_kept).
+    Filtered,
     /// A result has a value in every row, and one value for all of them was asked for.
     PerRow {
         /// The result's name, if it has one.
@@ -160,7 +163,7 @@ pub enum RunError {
 }
 
 impl RunError {
-    /// A short stable name: `argument-count`, `argument-type`, `output-count`, `output-type`, `rows`, `columns-only`, `per-row`,
+    /// A short stable name: `argument-count`, `argument-type`, `output-count`, `output-type`, `rows`, `columns-only`, `filtered`, `per-row`,
     /// `read-once`, `reread`, `several-results`, `overflow`, `division-by-zero`, `host` or `steps`. For an error in a row it is what happened there.
     #[must_use]
     pub fn code(&self) -> &'static str {
@@ -172,6 +175,7 @@ impl RunError {
             RunError::Rows { .. } => "rows",
             RunError::Row { error, .. } => error.code(),
             RunError::ColumnsOnly => "columns-only",
+            RunError::Filtered => "filtered",
             RunError::PerRow { .. } => "per-row",
             RunError::ReadOnce { .. } => "read-once",
             RunError::Reread { .. } => "reread",
@@ -198,6 +202,7 @@ impl RunError {
             | RunError::OutputType { .. }
             | RunError::Rows { .. }
             | RunError::ColumnsOnly
+            | RunError::Filtered
             | RunError::PerRow { .. }
             | RunError::ReadOnce { .. }
             | RunError::Reread { .. }
@@ -243,6 +248,7 @@ impl fmt::Display for RunError {
             RunError::ColumnsOnly => {
                 f.write_str("the formula is about all rows of columns, and it was called on single values")
             }
+            RunError::Filtered => f.write_str("the formula has a filter, which keeps some of the rows only"),
             RunError::PerRow { name } => {
                 let result = if name.is_empty() { "the result".to_owned() } else { format!("result `{name}`") };
                 write!(f, "{result} has a value in every row, and not one for all")

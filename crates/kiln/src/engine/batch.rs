@@ -50,6 +50,7 @@ impl Batch {
             params: None,
             known: Vec::new(),
             nullable: Vec::new(),
+            filter: None,
             assumed: None,
             error: None,
         };

@@ -7,6 +7,7 @@
 
 #![forbid(unsafe_code)]
 
+use super::filter::{Filtered, Kept};
 use super::{Compiled, Error, Formula, Function, Output, Param};
 use crate::aggregate::{Accumulator, Rows};
 use crate::error::RunError;
@@ -29,6 +30,8 @@ pub(super) enum Role {
     Staged(Staged),
     /// It is the stage of a formula with this number.
     Stage(usize),
+    /// It is a formula with a filter.
+    Filtered(Box<Filtered>),
 }
 
 /// A formula in stages.
@@ -102,17 +105,32 @@ impl Function {
     fn staged(&self) -> Option<&Staged> {
         match &self.inner.role {
             Role::Staged(staged) => Some(staged),
+            Role::Filtered(filtered) => filtered.main.staged(),
+            _ => None,
+        }
+    }
+
+    pub(super) fn filtered(&self) -> Option<&Filtered> {
+        match &self.inner.role {
+            Role::Filtered(filtered) => Some(filtered),
             _ => None,
         }
     }
 
     /// What gives the results, if it is in stages.
     pub(crate) fn last_stage(&self) -> Option<&Function> {
-        self.staged().and_then(|staged| staged.stages.last()).map(|stage| &stage.function)
+        let stage = self.staged().and_then(|staged| staged.stages.last()).map(|stage| &stage.function);
+        stage.or(self.filtered().map(|filtered| &filtered.main))
     }
 
-    pub(crate) fn is_staged(&self) -> bool {
-        self.staged().is_some()
+    /// Can it not be called on a single row?
+    pub(crate) fn has_filter(&self) -> bool {
+        self.filtered().is_some()
+    }
+
+    /// Is it more than a formula of each row by itself?
+    pub(crate) fn is_about_columns(&self) -> bool {
+        matches!(self.inner.role, Role::Staged(_) | Role::Filtered(_))
     }
 
     /// Is every result one value for all rows, as of `sum(x*y) / sum(y)`?
@@ -148,6 +166,18 @@ impl Function {
         stream.values()
     }
 
+    /// Evaluates a formula with a filter: the results of the rows that it keeps stand in the first rows of the outputs,
+    /// which have at least as many rows as the inputs. How many are kept is returned. Without a filter these are all.
+    ///
+    /// # Errors
+    /// As [`Function::eval_columns_all`].
+    pub fn eval_kept(&self, inputs: &[&dyn AsColumn], outputs: &mut [&mut dyn AsColumnMut]) -> Result<usize, RunError> {
+        let columns: Vec<Column<'_>> = inputs.iter().map(|column| column.as_column()).collect();
+        let (mut stream, rows) = (self.stream(), self.check_inputs(&columns)?);
+        stream.all_passes(&columns, rows)?;
+        stream.eval_kept(inputs, outputs)
+    }
+
     /// The formula over rows that come in batches.
     ///
     /// ```
@@ -177,6 +207,7 @@ impl Function {
             accumulators: vec![None; count],
             values: vec![Known::Unknown; count],
             buffers: Vec::new(),
+            kept: Kept::default(),
         };
         stream.begin_pass();
         stream
@@ -237,6 +268,7 @@ pub struct Stream {
     accumulators: Vec<Option<Accumulator>>,
     values: Vec<Known>,
     buffers: Vec<Buffer>,
+    kept: Kept,
 }
 
 /// The values that a stage gives.
@@ -324,11 +356,31 @@ impl Stream {
     pub fn accumulate(&mut self, inputs: &[&dyn AsColumn]) -> Result<(), RunError> {
         let inputs: Vec<Column<'_>> = inputs.iter().map(|column| column.as_column()).collect();
         let rows = self.function.check_inputs(&inputs)?;
-        self.take(&inputs, rows)
+        self.feed(&inputs, rows)
     }
 
-    /// Takes the next rows of columns that were checked.
-    pub(crate) fn take(&mut self, inputs: &[Column<'_>], rows: usize) -> Result<(), RunError> {
+    /// Takes rows of columns that suit; of those, what the filter keeps.
+    pub(crate) fn feed(&mut self, inputs: &[Column<'_>], rows: usize) -> Result<(), RunError> {
+        if self.remaining() == 0 {
+            return Ok(());
+        }
+        let function = self.function.clone();
+        let before = self.rows as usize;
+        match function.filtered() {
+            None => self.take(inputs, rows).map_err(|error| error.behind(before))?,
+            Some(filtered) => {
+                each_block(filtered, inputs, rows, &mut std::mem::take(&mut self.kept), |columns, count| {
+                    self.take(columns, count)
+                })
+                .map_err(|error| error.behind(before))?
+            }
+        }
+        self.rows += rows as u64;
+        Ok(())
+    }
+
+    /// Takes rows into the aggregates.
+    fn take(&mut self, inputs: &[Column<'_>], rows: usize) -> Result<(), RunError> {
         let Some(staged) = self.function.staged() else { return Ok(()) };
         let Some(stage) = staged.feeding(self.pass) else { return Ok(()) };
         let columns = columns(stage, inputs, &self.values);
@@ -342,7 +394,7 @@ impl Stream {
             let mut outputs: Vec<&mut dyn AsColumnMut> =
                 outputs.iter_mut().map(|column| column as &mut dyn AsColumnMut).collect();
             let done = stage.function.eval_columns_all(&block, &mut outputs);
-            done.map_err(|error| error.behind(self.rows as usize + start))?;
+            done.map_err(|error| error.behind(start))?;
             for feed in &stage.feeds {
                 if let Some(accumulator) = &mut self.accumulators[feed.aggregate as usize] {
                     let rows = |place: u32| self.buffers[place as usize].rows(end - start);
@@ -355,7 +407,6 @@ impl Stream {
             }
             start = end;
         }
-        self.rows += rows as u64;
         Ok(())
     }
 
@@ -384,7 +435,7 @@ impl Stream {
 
     fn all_passes(&mut self, inputs: &[Column<'_>], rows: usize) -> Result<(), RunError> {
         while self.remaining() > 0 {
-            self.take(inputs, rows)?;
+            self.feed(inputs, rows)?;
             self.end_pass()?;
         }
         Ok(())
@@ -395,11 +446,63 @@ impl Stream {
         &mut self,
         inputs: &[&dyn AsColumn],
         outputs: &mut [&mut dyn AsColumnMut],
-        rows: usize,
     ) -> Result<(), RunError> {
+        if self.function.filtered().is_some() {
+            return Err(RunError::Filtered);
+        }
+        let rows = self.function.check_columns(inputs, outputs)?;
         let inputs: Vec<Column<'_>> = inputs.iter().map(|column| column.as_column()).collect();
         self.all_passes(&inputs, rows)?;
         self.last(&inputs, outputs)
+    }
+
+    /// Evaluates the next rows of the last pass; see [`Function::eval_kept`].
+    ///
+    /// # Errors
+    /// [`RunError::ReadOnce`] if [`Stream::remaining`] is not 0, and the errors of [`Function::eval_columns`].
+    pub fn eval_kept(
+        &mut self,
+        inputs: &[&dyn AsColumn],
+        outputs: &mut [&mut dyn AsColumnMut],
+    ) -> Result<usize, RunError> {
+        self.ready()?;
+        let columns: Vec<Column<'_>> = inputs.iter().map(|column| column.as_column()).collect();
+        let rows = self.function.check_inputs(&columns)?;
+        let mut outputs: Vec<ColumnMut<'_>> = outputs.iter_mut().map(|column| column.as_column_mut()).collect();
+        let own = self.function.outputs();
+        if outputs.len() != own.len() {
+            return Err(RunError::OutputCount { expected: own.len(), given: outputs.len() });
+        }
+        for (output, column) in own.iter().zip(&outputs) {
+            let name = output.name.clone();
+            if column.ty() != output.ty {
+                return Err(RunError::OutputType { name, expected: output.ty, given: column.ty() });
+            }
+            if column.rows() < rows {
+                return Err(RunError::Rows { name, expected: rows, given: column.rows() });
+            }
+        }
+        let (function, before) = (self.function.clone(), self.rows as usize);
+        let mut written = 0;
+        let mut write = |columns: &[Column<'_>], count: usize, stream: &Stream| {
+            let mut parts: Vec<ColumnMut<'_>> =
+                outputs.iter_mut().map(|column| column.reborrow().slice(written..written + count)).collect();
+            let mut parts: Vec<&mut dyn AsColumnMut> =
+                parts.iter_mut().map(|column| column as &mut dyn AsColumnMut).collect();
+            written += count;
+            stream.last(columns, &mut parts)
+        };
+        match function.filtered() {
+            None => write(&columns, rows, self).map_err(|error| error.behind(before))?,
+            Some(filtered) => {
+                let mut kept = std::mem::take(&mut self.kept);
+                let done =
+                    each_block(filtered, &columns, rows, &mut kept, |columns, count| write(columns, count, self));
+                done.map_err(|error| error.behind(before))?;
+            }
+        }
+        self.rows += rows as u64;
+        Ok(written)
     }
 
     /// Evaluates the next rows of the last pass: an output for each result, in the order of [`Function::outputs`]. What
@@ -409,6 +512,9 @@ impl Stream {
     /// [`RunError::ReadOnce`] if [`Stream::remaining`] is not 0, and the errors of [`Function::eval_columns`].
     pub fn eval(&mut self, inputs: &[&dyn AsColumn], outputs: &mut [&mut dyn AsColumnMut]) -> Result<(), RunError> {
         self.ready()?;
+        if self.function.filtered().is_some() {
+            return Err(RunError::Filtered);
+        }
         let columns: Vec<Column<'_>> = inputs.iter().map(|column| column.as_column()).collect();
         let rows = self.function.check_columns(inputs, outputs)?;
         self.give(&columns, outputs, rows)
@@ -427,10 +533,11 @@ impl Stream {
         Ok(())
     }
 
-    fn last(&mut self, inputs: &[Column<'_>], outputs: &mut [&mut dyn AsColumnMut]) -> Result<(), RunError> {
+    /// Gives the results of rows that are kept.
+    fn last(&self, inputs: &[Column<'_>], outputs: &mut [&mut dyn AsColumnMut]) -> Result<(), RunError> {
         let (function, columns) = match self.staged().and_then(|staged| staged.stages.last()) {
             Some(stage) => (&stage.function, columns(stage, inputs, &self.values)),
-            None => (&self.function, inputs.to_vec()),
+            None => (self.function.last_stage().unwrap_or(&self.function), inputs.to_vec()),
         };
         let columns: Vec<&dyn AsColumn> = columns.iter().map(|column| column as &dyn AsColumn).collect();
         function.eval_columns_all(&columns, outputs)
@@ -469,6 +576,31 @@ impl Stream {
         }
         Ok(results)
     }
+}
+
+/// Calls `then` with the kept rows of each block: their columns and how many they are.
+fn each_block(
+    filtered: &Filtered,
+    inputs: &[Column<'_>],
+    rows: usize,
+    kept: &mut Kept,
+    mut then: impl FnMut(&[Column<'_>], usize) -> Result<(), RunError>,
+) -> Result<(), RunError> {
+    let mut start = 0;
+    while start < rows {
+        let end = rows.min(start + BLOCK);
+        let block: Vec<Column<'_>> = inputs.iter().map(|column| column.slice(start..end)).collect();
+        filtered.keep(&block, end - start, kept).map_err(|error| error.behind(start))?;
+        let done = then(&filtered.columns(&block, kept), kept.rows.len());
+        done.map_err(|error| match error {
+            RunError::Row { row, error } => {
+                RunError::Row { row: start + kept.rows.get(row).copied().unwrap_or(row), error }
+            }
+            other => other,
+        })?;
+        start = end;
+    }
+    Ok(())
 }
 
 /// The columns that a stage takes.
