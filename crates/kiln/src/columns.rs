@@ -9,7 +9,9 @@ use crate::engine::Function;
 use crate::error::RunError;
 use crate::run::columns::{self, Machinery, with_array};
 use crate::run::layout::Place;
-use crate::run::view::{AsColumn, AsColumnMut};
+use crate::run::pieces;
+use crate::run::threads::Threads;
+use crate::run::view::{AsColumn, AsColumnMut, Column};
 
 /// What runs a formula over columns.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,21 +73,75 @@ impl Function {
         let count = inputs.len() + outputs.len();
         with_array(count, Place::NONE, |places| {
             let rows = self.places(inputs, outputs, places)?;
-            let prepared = self.prepared()?;
-            self.run_columns(prepared, places, rows, 0)
+            self.run_columns(places, rows, 0, self.threads())
         })
     }
 
+    /// Evaluates a formula whose inputs come in pieces: the rows of an input are those of its pieces, one after the
+    /// other. Pieces of different inputs need not end at the same rows; nothing is copied. A constant stands in all rows that
+    /// are left. Outputs are as for [`Function::eval_columns_all`].
+    ///
+    /// ```
+    /// use kiln::Column;
+    /// let engine = kiln::Engine::new();
+    /// let f = engine.formula("a * x + y").params("a, x, y").compile()?;
+    /// let x = [Column::new(&[1.0]), Column::new(&[2.0, 3.0])];
+    /// let y = [Column::new(&[10.0, 20.0]), Column::new(&[30.0])];
+    /// let mut out = vec![0.0; 3];
+    /// f.eval_chunks(&[&[Column::constant(&2.0)], &x, &y], &mut [&mut out])?;
+    /// assert_eq!(out, [12.0, 24.0, 36.0]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`Function::eval_columns_all`]; rows are counted from the beginning of the first pieces.
+    pub fn eval_chunks(&self, inputs: &[&[Column<'_>]], outputs: &mut [&mut dyn AsColumnMut]) -> Result<(), RunError> {
+        self.check_counts(inputs.len(), outputs.len())?;
+        let outputs: Vec<Place<'_>> =
+            outputs.iter_mut().map(|column| Place::of_output(column.as_column_mut())).collect();
+        // There is a result, so there is an output.
+        let rows = outputs.first().map_or(0, Place::rows);
+        self.check_outputs(&outputs, rows)?;
+        let mut pieces = Vec::with_capacity(inputs.len());
+        for (param, &input) in self.params().iter().zip(inputs) {
+            let mut given = 0usize;
+            for column in input {
+                let name = || param.name.clone();
+                if column.ty() != param.ty {
+                    return Err(RunError::ArgumentType { name: name(), expected: param.ty, given: column.ty() });
+                }
+                given = given.saturating_add(column.rows().unwrap_or_else(|| rows.saturating_sub(given)));
+            }
+            if given != rows {
+                return Err(RunError::Rows { name: param.name.clone(), expected: rows, given });
+            }
+            pieces.push(input.iter().map(|&column| Place::of_input(column)).filter(|p| p.rows() > 0).collect());
+        }
+        if self.is_staged() {
+            let mut stream = self.stream();
+            while stream.remaining() > 0 {
+                pieces::evaluate_columns(&pieces, &[], rows, |inputs, _, rows| stream.take(inputs, rows))?;
+                stream.end_pass()?;
+            }
+            return pieces::evaluate_columns(&pieces, &outputs, rows, |inputs, outputs, rows| {
+                stream.give(inputs, outputs, rows)
+            });
+        }
+        let run = |places: &mut [Place<'_>], first, rows| self.run_columns(places, rows, first, self.threads());
+        pieces::evaluate(&pieces, &outputs, rows, run)
+    }
+
     /// Evaluates rows of columns that suit; their first is row `before` for errors.
-    fn run_columns(
+    pub(crate) fn run_columns(
         &self,
-        prepared: &Prepared,
-        places: &mut [Place<'_>],
+        places: &[Place<'_>],
         rows: usize,
         before: usize,
+        threads: &Threads,
     ) -> Result<(), RunError> {
+        let prepared = self.prepared()?;
         let scalar = prepared.scalar.as_ref().unwrap_or(self);
-        let done = columns::evaluate(&prepared.columns, scalar.body(), places, rows);
+        let done = columns::evaluate(&prepared.columns, scalar.body(), places, rows, threads);
         done.map_err(|failure| scalar.stopped(failure.stop).in_row(before + failure.row))
     }
 
@@ -123,10 +179,11 @@ impl Function {
     fn prepare(&self) -> Result<Prepared, RunError> {
         let scalar = self.scalar_for_columns()?;
         let kernel = self.kernel().map(Machinery::Kernel);
-        let blocks = || Some(Machinery::Blocks(columns::BlockEngine::new(self.blocks()?)));
+        let blocks = || Some(Machinery::Blocks(Box::new(columns::BlockEngine::new(self.blocks()?))));
         let machinery = kernel.or_else(blocks).unwrap_or(Machinery::Rows);
         let types = self.params().iter().map(|param| param.ty).chain(self.outputs().iter().map(|output| output.ty));
-        let columns = columns::Prepared { machinery, types: types.collect(), inputs: self.params().len() };
+        let (types, inputs, hosts) = (types.collect(), self.params().len(), self.hosts());
+        let columns = columns::Prepared { machinery, types, inputs, hosts };
         Ok(Prepared { scalar, columns })
     }
 
@@ -147,12 +204,7 @@ impl Function {
         outputs: &'a mut [&mut dyn AsColumnMut],
         places: &mut [Place<'a>],
     ) -> Result<usize, RunError> {
-        if inputs.len() != self.params().len() {
-            return Err(RunError::ArgumentCount { expected: self.params().len(), given: inputs.len() });
-        }
-        if outputs.len() != self.outputs().len() {
-            return Err(RunError::OutputCount { expected: self.outputs().len(), given: outputs.len() });
-        }
+        self.check_counts(inputs.len(), outputs.len())?;
         let (for_inputs, for_outputs) = places.split_at_mut(inputs.len());
         for (place, column) in for_inputs.iter_mut().zip(inputs) {
             *place = Place::of_input(column.as_column());
@@ -171,7 +223,24 @@ impl Function {
                 return Err(RunError::Rows { name: name(), expected, given: column.rows() });
             }
         }
-        for (output, column) in self.outputs().iter().zip(for_outputs) {
+        self.check_outputs(for_outputs, expected)?;
+        Ok(expected)
+    }
+
+    /// Are there as many columns as inputs and results?
+    fn check_counts(&self, inputs: usize, outputs: usize) -> Result<(), RunError> {
+        if inputs != self.params().len() {
+            return Err(RunError::ArgumentCount { expected: self.params().len(), given: inputs });
+        }
+        if outputs != self.outputs().len() {
+            return Err(RunError::OutputCount { expected: self.outputs().len(), given: outputs });
+        }
+        Ok(())
+    }
+
+    /// Are the outputs of the results' types, with so many rows?
+    fn check_outputs(&self, outputs: &[Place<'_>], expected: usize) -> Result<(), RunError> {
+        for (output, column) in self.outputs().iter().zip(outputs) {
             let name = || output.name.clone();
             if column.ty() != output.ty {
                 return Err(RunError::OutputType { name: name(), expected: output.ty, given: column.ty() });
@@ -180,6 +249,6 @@ impl Function {
                 return Err(RunError::Rows { name: name(), expected, given: column.rows() });
             }
         }
-        Ok(expected)
+        Ok(())
     }
 }

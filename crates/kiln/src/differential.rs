@@ -229,6 +229,8 @@ fn step(builder: &mut Builder, random: &mut Random, values: &[Ref], loops: bool)
     let c = pick(builder, random, values, ty);
     Some(match op.row().sig {
         Sig::Same(_) | Sig::Test(_) if op.meaning(ty).is_none() => return None,
+        // Over rows it is another operation.
+        _ if op == Op::Any => return None,
         Sig::Same(1) => builder.unary(op, a),
         Sig::Same(2) | Sig::Test(2) => builder.binary(op, a, b),
         Sig::Same(_) => builder.raw3(op, a, b, c),

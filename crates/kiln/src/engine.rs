@@ -19,9 +19,11 @@ use crate::pipeline::{Compiler, Definitions, Request, Target};
 use crate::run::cpu;
 use crate::run::host::HostFunction;
 use crate::run::invoke::Body;
+use crate::run::threads::Threads;
 use crate::span::{Diagnostic, Place, Span};
 use crate::types::{Type, Value};
 use std::fmt;
+use std::num::NonZeroUsize;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 mod batch;
@@ -64,6 +66,9 @@ pub struct Options {
     pub memory: Mode,
     /// What hostile formulas may cost.
     pub limits: Limits,
+    /// How many threads a call over many rows may use, the caller's included. `None`: one. Results are the same for any
+    /// number. A call from a thread of a `rayon` pool uses that pool. Without the feature `threads` it is always one.
+    pub threads: Option<NonZeroUsize>,
 }
 
 /// An input of a formula.
@@ -73,6 +78,8 @@ pub struct Param {
     pub name: String,
     /// Its type.
     pub ty: Type,
+    /// It says whether the input with this number is there, which may be null: `true` where it is.
+    pub validity_of: Option<usize>,
 }
 
 /// A result of a formula.
@@ -84,6 +91,21 @@ pub struct Output {
     pub ty: Type,
     /// Has it a value in every row? Otherwise it is one value for all of them, an aggregate.
     pub per_row: bool,
+    /// It says whether the result with this number is there, which may be null: `true` where it is.
+    pub validity_of: Option<usize>,
+}
+
+impl Param {
+    /// An input of the function that was checked last, behind which stand those that say which inputs are there.
+    pub(crate) fn all_of(compiler: &Compiler) -> Vec<Param> {
+        let param = |(name, ty): (&str, Type)| Param { name: name.to_owned(), ty, validity_of: None };
+        let mut params: Vec<Param> = compiler.inputs().map(param).collect();
+        for &number in compiler.front.validities() {
+            let validity_of = Some(number as usize);
+            params.push(Param { name: params[number as usize].name.clone(), ty: Type::Bool, validity_of });
+        }
+        params
+    }
 }
 
 impl Output {
@@ -91,8 +113,15 @@ impl Output {
     pub(crate) fn all_of(compiler: &Compiler) -> Vec<Output> {
         let (func, mut names) = (&compiler.builder.func, compiler.outputs());
         let name = |name: Option<&str>| name.unwrap_or_default().to_owned();
-        let output = |&r: &Ref| Output { name: name(names.next()), ty: func.ty(r), per_row: true };
-        func.results.iter().map(output).collect()
+        let output = |&r: &Ref| Output { name: name(names.next()), ty: func.ty(r), per_row: true, validity_of: None };
+        let mut outputs: Vec<Output> = func.results.iter().map(output).collect();
+        let validities = &compiler.front.row_parts().validities;
+        let count = outputs.len() - validities.len();
+        for (i, &number) in validities.iter().enumerate() {
+            let (name, validity_of) = (outputs[number as usize].name.clone(), Some(number as usize));
+            outputs[count + i] = Output { name, validity_of, ..outputs[count + i] };
+        }
+        outputs
     }
 }
 
@@ -115,6 +144,7 @@ pub(crate) struct Shared {
     hosts: Vec<Arc<HostFunction>>,
     definitions: Definitions,
     arena: Arena,
+    threads: Arc<Threads>,
     #[allow(clippy::vec_box, reason = "compilers are large, and are handed around")]
     idle: Mutex<Vec<Box<Compiler>>>,
 }
@@ -126,6 +156,7 @@ pub struct Formula<'a> {
     source: &'a [u8],
     params: Option<Vec<(String, Option<Type>)>>,
     known: Vec<(String, Type)>,
+    nullable: Vec<String>,
     /// The type of what nothing else gives a type, if a signature says so.
     assumed: Option<Type>,
     error: Option<Error>,
@@ -161,7 +192,8 @@ impl Engine {
     fn with_level(options: Options, level: Level) -> Engine {
         let arena = Arena::new(options.memory);
         let (hosts, definitions, idle) = (Vec::new(), Definitions::default(), Mutex::new(Vec::new()));
-        let shared = Shared { options, level, hosts, definitions, arena, idle };
+        let threads = Arc::new(Threads::new(options.threads));
+        let shared = Shared { options, level, hosts, definitions, arena, threads, idle };
         Engine { shared: Arc::new(shared) }
     }
 
@@ -229,7 +261,15 @@ impl Engine {
     /// The same for text that may not be UTF-8, which is then an error like any other.
     #[must_use]
     pub fn formula_bytes<'a>(&'a self, text: &'a [u8]) -> Formula<'a> {
-        Formula { shared: &self.shared, source: text, params: None, known: Vec::new(), assumed: None, error: None }
+        Formula {
+            shared: &self.shared,
+            source: text,
+            params: None,
+            known: Vec::new(),
+            nullable: Vec::new(),
+            assumed: None,
+            error: None,
+        }
     }
 
     /// Compiles a formula. Its inputs are its free names, in order of first appearance.
@@ -266,7 +306,8 @@ impl Shared {
     /// The same with other functions and definitions.
     fn with(&self, hosts: Vec<Arc<HostFunction>>, definitions: Definitions) -> Arc<Shared> {
         let (options, level, arena) = (self.options.clone(), self.level, self.arena.clone());
-        Arc::new(Shared { options, level, hosts, definitions, arena, idle: Mutex::new(Vec::new()) })
+        let (threads, idle) = (self.threads.clone(), Mutex::new(Vec::new()));
+        Arc::new(Shared { options, level, hosts, definitions, arena, threads, idle })
     }
 
     fn compiler(&self) -> Box<Compiler> {
@@ -335,6 +376,27 @@ impl<'a> Formula<'a> {
         self
     }
 
+    /// These inputs may be null. For each of them that it uses, the formula takes one more input, behind all others,
+    /// which says in which rows it is there; and for each result that can be null, it gives one more, behind all others,
+    /// which says the same. [`Param::validity_of`] and [`Output::validity_of`] tell which belong to which.
+    ///
+    /// ```
+    /// let engine = kiln::Engine::new();
+    /// let f = engine.formula("coalesce(x, 0) + y").params("x, y").nullable(&["x", "y"]).compile()?;
+    /// let (mut out, mut there) = ([0.0; 3], [false; 3]);
+    /// f.eval_columns_all(
+    ///     &[&[1.0, 7.0, 3.0], &[10.0, 20.0, 7.0], &[true, false, true], &[true, true, false]],
+    ///     &mut [&mut out, &mut there],
+    /// )?;
+    /// assert_eq!((&out[..2], there), (&[11.0, 20.0][..], [true, true, false]));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn nullable(mut self, names: &[&str]) -> Self {
+        self.nullable.extend(names.iter().map(|&name| name.to_owned()));
+        self
+    }
+
     /// Compiles it.
     ///
     /// # Errors
@@ -386,6 +448,7 @@ impl<'a> Formula<'a> {
             fast: options.fast,
             checked: options.checked,
             columns,
+            nullable: &self.nullable,
             limits: options.limits,
             level: self.shared.level,
         }
@@ -425,7 +488,7 @@ impl<'a> Formula<'a> {
     fn front(&self, compiler: &mut Compiler, wanted: &Wanted, columns: bool) -> Result<Compiled, Error> {
         let warnings = compiler.check(&self.request(columns))?;
         let func = &compiler.builder.func;
-        let params = compiler.inputs().map(|(name, ty)| Param { name: name.to_owned(), ty }).collect::<Vec<_>>();
+        let params = Param::all_of(compiler);
         let outputs = Output::all_of(compiler);
         if outputs.is_empty() {
             debug_assert!(false, "a formula without errors has a result");
@@ -507,11 +570,12 @@ struct Inner {
     /// Where errors come from.
     traps: Box<[(Ref, Span)]>,
     /// Code calls them by address: they live as long as it does.
-    _hosts: Box<[Arc<HostFunction>]>,
+    hosts: Box<[Arc<HostFunction>]>,
     warnings: Box<[Diagnostic]>,
     source: Box<[u8]>,
     declared: Option<Declared>,
     known: Box<[(String, Type)]>,
+    nullable: Box<[String]>,
     assumed: Option<Type>,
     shared: Arc<Shared>,
     /// What runs columns, once it was wanted.
@@ -535,11 +599,12 @@ impl Function {
                 outputs: outputs.into(),
                 fallible,
                 traps: traps.into(),
-                _hosts: hosts.into(),
+                hosts: hosts.into(),
                 warnings: warnings.into(),
                 source: formula.source.into(),
                 declared: formula.params.clone().map(Into::into),
                 known: formula.known.clone().into(),
+                nullable: formula.nullable.clone().into(),
                 assumed: formula.assumed,
                 shared: formula.shared.clone(),
                 columns: OnceLock::new(),
@@ -640,6 +705,7 @@ impl Function {
             source: &self.inner.source,
             params: self.inner.declared.as_ref().map(|p| p.to_vec()),
             known: self.inner.known.to_vec(),
+            nullable: self.inner.nullable.to_vec(),
             assumed: self.inner.assumed,
             error: None,
         }

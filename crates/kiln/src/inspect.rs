@@ -121,7 +121,7 @@ impl Inspection {
         let passes = compiler.optimiser.report.events.iter().map(passes::event).collect::<Vec<_>>();
         let (ast, canonical) = (compiler.front.dump(&source), compiler.front.print(&source));
         let ir = ir::text::print(func);
-        let params = compiler.inputs().map(|(name, ty)| Param { name: name.to_owned(), ty }).collect();
+        let params = Param::all_of(compiler);
         let outputs = Output::all_of(compiler);
         let buffer = func.is_fallible() || outputs.len() > 1;
         let convention = if buffer { Convention::Buffer } else { Convention::Native(HOST) };

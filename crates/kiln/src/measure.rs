@@ -39,6 +39,7 @@ impl Stages {
             fast: false,
             checked: false,
             columns: false,
+            nullable: &[],
             limits: Limits::default(),
             level: self.level,
         }

@@ -55,6 +55,8 @@ pub(crate) struct Request<'a> {
     pub(crate) checked: bool,
     /// It is about rows of columns: aggregates over them may stand in it.
     pub(crate) columns: bool,
+    /// Names of inputs that may be null.
+    pub(crate) nullable: &'a [String],
     pub(crate) limits: Limits,
     pub(crate) level: Level,
 }
@@ -260,7 +262,7 @@ impl Compiler {
         if parts.is_empty() {
             return Ok(None);
         }
-        let cut = self.optimiser.cut(&self.builder, parts);
+        let cut = self.optimiser.cut(&self.builder, parts, !request.nullable.is_empty());
         let mut stages = cut.map_err(|uncut| {
             let source = String::from_utf8_lossy(request.source);
             match uncut {

@@ -309,7 +309,6 @@ fn what_is_wrong_is_said() {
         ("mean(x > 0)", "type"),
         ("maen(x)", "unknown-function"),
         ("prev(x)", "unsupported"),
-        ("coalesce(x, 0)", "unsupported"),
     ];
     for (formula, code) in cases {
         let error = engine.compile(formula).unwrap_err();

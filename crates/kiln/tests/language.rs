@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails where it unwraps")]
 
-use kiln::{AsColumn, Engine, EngineKind, Options, Type, Value};
+use kiln::{AsColumn, AsColumnMut, Engine, EngineKind, Options, Param, Type, Value};
 use std::path::Path;
 
 fn engine(kind: EngineKind) -> Engine {
@@ -25,11 +25,13 @@ fn number(ty: Type, text: &str) -> Value {
 /// What a line about columns promises, `x=[1, 2] => [3, 4]` or `=> 5`, does not hold: why.
 fn wrong_columns(engine: &Engine, formula: &str, promise: &str) -> Option<String> {
     let (inputs, promised) = promise.split_once("=>").unwrap();
-    let list = |text: &str| -> Vec<f64> {
+    let list = |text: &str| -> Vec<Option<f64>> {
         let inner = text.trim().trim_start_matches('[').trim_end_matches(']');
-        inner.split(',').filter(|part| !part.trim().is_empty()).map(|part| part.trim().parse().unwrap()).collect()
+        let parts = inner.split(',').map(str::trim).filter(|part| !part.is_empty());
+        parts.map(|part| (part != "null").then(|| part.parse().unwrap())).collect()
     };
-    let function = match engine.compile(formula) {
+    let nullable: &[&str] = if inputs.contains("null") { &["x", "y"] } else { &[] };
+    let function = match engine.formula(formula).nullable(nullable).compile() {
         Ok(function) => function,
         Err(error) => return Some(error.to_string()),
     };
@@ -37,14 +39,24 @@ fn wrong_columns(engine: &Engine, formula: &str, promise: &str) -> Option<String
         let at = inputs.find(&format!("{name}=[")).unwrap_or_else(|| panic!("no column {name}")) + name.len() + 1;
         list(inputs[at..].split_inclusive(']').next().unwrap())
     };
-    let columns: Vec<Vec<f64>> = function.params().iter().map(|param| column(&param.name)).collect();
-    let columns: Vec<&dyn AsColumn> = columns.iter().map(|column| column as &dyn AsColumn).collect();
+    let column = |param: &Param| -> Box<dyn AsColumn> {
+        let rows = column(&param.name).into_iter();
+        match param.validity_of {
+            None => Box::new(rows.map(|row| row.unwrap_or(f64::NAN)).collect::<Vec<_>>()),
+            Some(_) => Box::new(rows.map(|row| row.is_some()).collect::<Vec<_>>()),
+        }
+    };
+    let columns: Vec<Box<dyn AsColumn>> = function.params().iter().map(column).collect();
+    let columns: Vec<&dyn AsColumn> = columns.iter().map(|column| &**column).collect();
     if promised.trim().starts_with('[') {
         let expected = list(promised);
-        let mut found = vec![0.0; expected.len()];
-        if let Err(error) = function.eval_columns(&columns, &mut found) {
+        let (mut values, mut there) = (vec![0.0; expected.len()], vec![true; expected.len()]);
+        let mut outputs: Vec<&mut dyn AsColumnMut> = vec![&mut values, &mut there];
+        outputs.truncate(function.outputs().len());
+        if let Err(error) = function.eval_columns_all(&columns, &mut outputs) {
             return Some(error.to_string());
         }
+        let found: Vec<Option<f64>> = values.iter().zip(there).map(|(&v, there)| there.then_some(v)).collect();
         return (found != expected).then(|| format!("{found:?}"));
     }
     match function.aggregate(&columns) {

@@ -49,6 +49,7 @@ impl Batch {
             source: text.as_bytes(),
             params: None,
             known: Vec::new(),
+            nullable: Vec::new(),
             assumed: None,
             error: None,
         };

@@ -7,8 +7,10 @@ use super::{Function, Role, Wanted};
 use crate::columns::Prepared;
 use crate::error::RunError;
 use crate::ir::blocks::Blocks;
+use crate::run::columns::Hosts;
 use crate::run::invoke::Body;
 use crate::run::kernel::Kernel;
+use crate::run::threads::Threads;
 use std::sync::OnceLock;
 
 impl Function {
@@ -22,6 +24,10 @@ impl Function {
     pub(crate) fn blocks(&self) -> Option<Blocks> {
         if let Body::Interpreted(func) = &self.inner.body {
             return Blocks::new(func);
+        }
+        if !matches!(self.inner.role, Role::Whole) {
+            // The text is that of all stages.
+            return None;
         }
         match self.formula().interpreted() {
             Ok(Body::Interpreted(func)) if func.loops.is_empty() => Blocks::new(&func),
@@ -48,6 +54,20 @@ impl Function {
         });
         shared.put_back(compiler);
         kernel
+    }
+
+    /// What the formula calls of the host program.
+    pub(crate) fn hosts(&self) -> Hosts {
+        match &self.inner.hosts[..] {
+            [] => Hosts::None,
+            hosts if hosts.iter().all(|host| host.is_pure()) => Hosts::Pure,
+            _ => Hosts::WithEffects,
+        }
+    }
+
+    /// The threads of calls over many rows.
+    pub(crate) fn threads(&self) -> &Threads {
+        &self.inner.shared.threads
     }
 
     /// The place of what runs columns.

@@ -10,7 +10,7 @@
 use super::{Compiled, Error, Formula, Function, Output, Param};
 use crate::aggregate::{Accumulator, Rows};
 use crate::error::RunError;
-use crate::ir::rows::{Aggregate, Source};
+use crate::ir::rows::{Aggregate, Feed, Source};
 use crate::isa::x64::abi::Convention;
 use crate::pipeline::Compiler;
 use crate::run::invoke::Body;
@@ -37,6 +37,9 @@ pub(super) struct Staged {
     /// The last stage runs once, and not for each row.
     once: bool,
     aggregates: Vec<Aggregate>,
+    /// How many results there are, and which of them have one more behind all, which says whether they are there.
+    results: usize,
+    validities: Vec<u32>,
 }
 
 /// A function of one row.
@@ -44,8 +47,7 @@ struct Stage {
     function: Function,
     /// What each of its inputs is.
     sources: Vec<Source>,
-    /// The aggregates that it feeds: number, and place among its results.
-    feeds: Vec<(u32, u32)>,
+    feeds: Vec<Feed>,
 }
 
 impl Formula<'_> {
@@ -56,8 +58,13 @@ impl Formula<'_> {
             debug_assert!(false, "there is something to cut");
             return Err(Error::Unsupported("the formula has no stages".to_owned()));
         };
-        for (output, per_row) in compiled.outputs.iter_mut().zip(cut.per_row) {
+        let count = cut.per_row.len();
+        for (output, &per_row) in compiled.outputs.iter_mut().zip(&cut.per_row) {
             output.per_row = per_row;
+        }
+        if self.nullable.is_empty() {
+            // Where there is a row there is every aggregate; of no rows `aggregate` tells.
+            compiled.outputs.truncate(count);
         }
         let mut stages = Vec::new();
         for (number, stage) in cut.stages.into_iter().enumerate() {
@@ -65,17 +72,18 @@ impl Formula<'_> {
             let func = &compiler.builder.func;
             let name = |source: &Source| match *source {
                 Source::Input(number) => compiled.params[number as usize].name.clone(),
-                Source::Aggregate(number) => format!("aggregate {number}"),
+                Source::Aggregate(number) | Source::Present(number) => format!("aggregate {number}"),
             };
-            let params = stage.sources.iter().zip(&func.params).map(|(s, &ty)| Param { name: name(s), ty }).collect();
-            let output = |&r| Output { name: String::new(), ty: func.ty(r), per_row: true };
+            let param = |(source, &ty)| Param { name: name(source), ty, validity_of: None };
+            let params = stage.sources.iter().zip(&func.params).map(param).collect();
+            let output = |&r| Output { name: String::new(), ty: func.ty(r), per_row: true, validity_of: None };
             let outputs = func.results.iter().map(output).collect();
             let own = Compiled::of(func, params, outputs, Vec::new());
             let body = self.back(compiler, Convention::Buffer)?;
             let function = Function::new(self, own, body, Role::Stage(number));
             stages.push(Stage { function, sources: stage.sources, feeds: stage.feeds });
         }
-        let staged = Staged { stages, once: cut.once, aggregates };
+        let staged = Staged { stages, once: cut.once, aggregates, results: count, validities: cut.validities };
         Ok(Function::new(self, compiled, Body::Interpreted(Default::default()), Role::Staged(staged)))
     }
 
@@ -202,6 +210,20 @@ enum Known {
     Null(Value),
 }
 
+impl Known {
+    fn is_there(self) -> bool {
+        matches!(self, Known::Is(_))
+    }
+
+    /// What it is, or something of its type.
+    fn value(self) -> Value {
+        match self {
+            Known::Is(value) | Known::Null(value) => value,
+            Known::Unknown => Value::Bool(false),
+        }
+    }
+}
+
 /// A formula over rows that come in batches; see [`Function::stream`].
 #[derive(Debug)]
 pub struct Stream {
@@ -288,9 +310,9 @@ impl Stream {
         let Some(staged) = self.function.staged() else { return };
         let Some(stage) = staged.feeding(self.pass) else { return };
         self.buffers.extend(stage.function.outputs().iter().map(|output| Buffer::new(output.ty)));
-        for &(number, _) in &stage.feeds {
-            let Aggregate { fold, ddof, carrier, .. } = staged.aggregates[number as usize];
-            self.accumulators[number as usize] = Some(Accumulator::new(fold, ddof, carrier));
+        for feed in &stage.feeds {
+            let Aggregate { fold, ddof, carrier, .. } = staged.aggregates[feed.aggregate as usize];
+            self.accumulators[feed.aggregate as usize] = Some(Accumulator::new(fold, ddof, carrier));
         }
     }
 
@@ -305,7 +327,8 @@ impl Stream {
         self.take(&inputs, rows)
     }
 
-    fn take(&mut self, inputs: &[Column<'_>], rows: usize) -> Result<(), RunError> {
+    /// Takes the next rows of columns that were checked.
+    pub(crate) fn take(&mut self, inputs: &[Column<'_>], rows: usize) -> Result<(), RunError> {
         let Some(staged) = self.function.staged() else { return Ok(()) };
         let Some(stage) = staged.feeding(self.pass) else { return Ok(()) };
         let columns = columns(stage, inputs, &self.values);
@@ -320,9 +343,14 @@ impl Stream {
                 outputs.iter_mut().map(|column| column as &mut dyn AsColumnMut).collect();
             let done = stage.function.eval_columns_all(&block, &mut outputs);
             done.map_err(|error| error.behind(self.rows as usize + start))?;
-            for &(number, place) in &stage.feeds {
-                if let Some(accumulator) = &mut self.accumulators[number as usize] {
-                    accumulator.push(self.buffers[place as usize].rows(end - start), None);
+            for feed in &stage.feeds {
+                if let Some(accumulator) = &mut self.accumulators[feed.aggregate as usize] {
+                    let rows = |place: u32| self.buffers[place as usize].rows(end - start);
+                    let valid = match feed.valid.map(rows) {
+                        Some(Rows::Bool(valid)) => Some(valid),
+                        _ => None,
+                    };
+                    accumulator.push(rows(feed.value), valid);
                 }
             }
             start = end;
@@ -342,8 +370,8 @@ impl Stream {
         }
         let Some(staged) = self.function.staged() else { return Ok(()) };
         let Some(stage) = staged.feeding(self.pass) else { return Ok(()) };
-        for &(number, _) in &stage.feeds {
-            let number = number as usize;
+        for feed in &stage.feeds {
+            let number = feed.aggregate as usize;
             let Aggregate { fold, carrier, .. } = staged.aggregates[number];
             let value = self.accumulators[number].take().and_then(|accumulator| accumulator.value_of(carrier));
             let nothing = Value::from_bits(fold.accumulated(carrier), 0);
@@ -383,7 +411,17 @@ impl Stream {
         self.ready()?;
         let columns: Vec<Column<'_>> = inputs.iter().map(|column| column.as_column()).collect();
         let rows = self.function.check_columns(inputs, outputs)?;
-        let done = self.last(&columns, outputs);
+        self.give(&columns, outputs, rows)
+    }
+
+    /// Evaluates the next rows of the last pass, of columns that were checked.
+    pub(crate) fn give(
+        &mut self,
+        inputs: &[Column<'_>],
+        outputs: &mut [&mut dyn AsColumnMut],
+        rows: usize,
+    ) -> Result<(), RunError> {
+        let done = self.last(inputs, outputs);
         done.map_err(|error| error.behind(self.rows as usize))?;
         self.rows += rows as u64;
         Ok(())
@@ -414,19 +452,22 @@ impl Stream {
             return Err(RunError::PerRow { name: per_row.unwrap_or_default() });
         }
         self.ready()?;
-        let Some(stage) = self.staged().and_then(|staged| staged.stages.last()) else { return Ok(Vec::new()) };
-        let known = |source: &Source| match *source {
-            Source::Aggregate(number) => self.values[number as usize],
-            Source::Input(_) => Known::Unknown,
+        let Some(staged) = self.staged() else { return Ok(Vec::new()) };
+        let Some(stage) = staged.stages.last() else { return Ok(Vec::new()) };
+        let value = |source: &Source| match *source {
+            Source::Aggregate(number) => self.values[number as usize].value(),
+            Source::Present(number) => Value::Bool(self.values[number as usize].is_there()),
+            Source::Input(_) => Value::Bool(false),
         };
-        let arguments: Vec<Known> = stage.sources.iter().map(known).collect();
-        let is_null = arguments.iter().any(|known| matches!(known, Known::Null(_)));
-        let value = |known| match known {
-            Known::Is(value) | Known::Null(value) => value,
-            Known::Unknown => Value::Bool(false),
-        };
-        let values = stage.function.call_all(&arguments.into_iter().map(value).collect::<Vec<_>>())?;
-        Ok(values.into_iter().map(|value| Some(value).filter(|_| !is_null)).collect())
+        let values = stage.function.call_all(&stage.sources.iter().map(value).collect::<Vec<_>>())?;
+        let (values, validities) = values.split_at(staged.results);
+        let mut results: Vec<Option<Value>> = values.iter().copied().map(Some).collect();
+        for (&number, valid) in staged.validities.iter().zip(validities) {
+            if valid.to_bits() == 0 {
+                results[number as usize] = None;
+            }
+        }
+        Ok(results)
     }
 }
 
@@ -438,6 +479,7 @@ fn columns<'a>(stage: &Stage, inputs: &[Column<'a>], values: &'a [Known]) -> Vec
             Known::Is(value) | Known::Null(value) => constant(value),
             Known::Unknown => Column::constant(&false),
         },
+        Source::Present(number) => Column::constant(if values[number as usize].is_there() { &true } else { &false }),
     };
     stage.sources.iter().map(column).collect()
 }

@@ -74,6 +74,8 @@ pub(crate) struct Builder {
     spare_table: Vec<u64>,
     seed: u64,
     span: Span,
+    /// What happens only where this holds, unless it is none: what can fail, and loops.
+    pub(crate) guard: Ref,
     region: u16,
     open_ifs: Vec<OpenIf>,
     /// Numbers of the loops that are open, with the regions around them.
@@ -119,6 +121,7 @@ impl Default for Builder {
             // Results do not depend on the seed; hostile formulas cannot aim at collisions.
             seed: std::hash::RandomState::new().hash_one(0u8) | 1,
             span: Span::default(),
+            guard: Ref::NONE,
             region: 0,
             open_ifs: Vec::new(),
             open_loops: Vec::new(),
@@ -142,6 +145,7 @@ impl Builder {
         self.table.clear();
         self.table.resize(FIRST_TABLE, 0);
         self.span = Span::default();
+        self.guard = Ref::NONE;
         self.region = 0;
         self.open_ifs.clear();
         self.open_loops.clear();
@@ -344,6 +348,7 @@ impl Builder {
         if self.func.constant(condition).is_some_and(|v| v.to_bits() == 0) {
             return;
         }
+        let condition = if self.guard == Ref::NONE { condition } else { self.raw2(Op::And, condition, self.guard) };
         self.pin(Node { op: Op::Trap, ty: Type::Bool, region: self.region, a: condition.0, b: kind as u32, c: 0 });
     }
 
@@ -436,6 +441,7 @@ impl Builder {
     /// The innermost loop goes on while `condition` holds. What follows, up to [`Builder::end_loop`], is its body.
     pub(crate) fn begin_body(&mut self, condition: Ref) {
         let Some(&(number, _)) = self.open_loops.last() else { return };
+        let condition = if self.guard == Ref::NONE { condition } else { self.raw2(Op::And, condition, self.guard) };
         let body = self.open_region(self.region, condition, true);
         self.func.loops[number as usize].body = body;
         self.region = body;

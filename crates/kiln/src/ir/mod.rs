@@ -43,6 +43,12 @@ impl Ref {
     }
 }
 
+impl Default for Ref {
+    fn default() -> Self {
+        Ref::NONE
+    }
+}
+
 /// An operation with its operands. What `a`, `b`, `c` hold is said by the op table.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Node {

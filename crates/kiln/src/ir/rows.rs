@@ -19,6 +19,8 @@ pub(crate) struct Aggregate {
     pub(crate) carrier: Type,
     /// The value that it takes in each row.
     pub(crate) value: Ref,
+    /// In which rows it is there; none for all.
+    pub(crate) valid: Ref,
 }
 
 /// Where a parameter's values come from.
@@ -28,6 +30,18 @@ pub(crate) enum Source {
     Input(u32),
     /// The aggregate with this number: one value for all rows.
     Aggregate(u32),
+    /// Whether the aggregate with this number has a value.
+    Present(u32),
+}
+
+/// What a stage gives to an aggregate.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Feed {
+    pub(crate) aggregate: u32,
+    /// The number of the result that is its value.
+    pub(crate) value: u32,
+    /// That of the result that says whether it is there, unless it always is.
+    pub(crate) valid: Option<u32>,
 }
 
 /// What stands for all rows in a function.
@@ -38,6 +52,10 @@ pub(crate) struct RowParts {
     pub(crate) aggregates: Vec<Aggregate>,
     /// By aggregate: the parameter that is its value.
     pub(crate) values: Vec<Ref>,
+    /// By aggregate: the parameter that says whether it has a value; none if it always has.
+    pub(crate) present: Vec<Ref>,
+    /// The results that can be null: each has a result behind all, which says whether it is there.
+    pub(crate) validities: Vec<u32>,
 }
 
 impl RowParts {
@@ -51,5 +69,7 @@ impl RowParts {
         self.sources.clear();
         self.aggregates.clear();
         self.values.clear();
+        self.present.clear();
+        self.validities.clear();
     }
 }

@@ -384,5 +384,5 @@ macro_rules! reserved {
 
 // note: names
 reserved! {
-    NOT_YET: "derivative" "isnull" "coalesce";
+    NOT_YET: "derivative";
 }

@@ -15,6 +15,10 @@ pub(crate) enum RowKind {
     Aggregate(Fold),
     /// The number of rows.
     Count,
+    /// Is a value null?
+    IsNull,
+    /// The first value that is not null.
+    Coalesce,
     /// The name is reserved.
     NotYet,
 }
@@ -47,7 +51,7 @@ macro_rules! row_functions {
 }
 
 use Fold::{All, Any, First, Last, Max, Mean, Min, Prod, Std, Sum, Var};
-use RowKind::{Aggregate, Count, NotYet};
+use RowKind::{Aggregate, Coalesce, Count, IsNull, NotYet};
 
 // name, fewest and most arguments, what it is, signature, doc
 row_functions! {
@@ -64,6 +68,8 @@ row_functions! {
     "first" 1 1 Aggregate(First), "first(x)", "value in the first row that is not null; null of none";
     "last" 1 1 Aggregate(Last), "last(x)", "value in the last row that is not null; null of none";
     "nrows" 0 0 Count, "nrows()", "number of rows";
+    "isnull" 1 1 IsNull, "isnull(x)", "is x null?";
+    "coalesce" 1 255 Coalesce, "coalesce(x, y, ...)", "the first that is not null";
     "row" 0 0 NotYet, "row()", "number of the row, from 0";
     "prev" 1 3 NotYet, "prev(x, n = 1, default)", "value n rows earlier";
     "next" 1 3 NotYet, "next(x, n = 1, default)", "value n rows later";

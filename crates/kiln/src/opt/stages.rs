@@ -15,7 +15,7 @@
 use super::plan::counts_steps;
 use super::{Optimiser, replay::Replay};
 use crate::ir::build::Builder;
-use crate::ir::rows::{RowParts, Source};
+use crate::ir::rows::{Aggregate, Feed, RowParts, Source};
 use crate::ir::{Func, Node, Ref, verify};
 use crate::ops::Op;
 use crate::span::Span;
@@ -25,8 +25,8 @@ use crate::types::Value;
 pub(crate) struct Stage {
     pub(crate) func: Func,
     pub(crate) sources: Vec<Source>,
-    /// The aggregates that it feeds: the aggregate's number, and that of the result that it takes. None for the last.
-    pub(crate) feeds: Vec<(u32, u32)>,
+    /// The aggregates that it feeds; none for the last.
+    pub(crate) feeds: Vec<Feed>,
 }
 
 /// A function in stages.
@@ -37,6 +37,8 @@ pub(crate) struct Stages {
     pub(crate) once: bool,
     /// By result: does it depend on the row?
     pub(crate) per_row: Vec<bool>,
+    /// The results that can be null: behind all results stands one for each that says whether it is there.
+    pub(crate) validities: Vec<u32>,
 }
 
 /// Why a function cannot be cut.
@@ -75,19 +77,29 @@ impl Mark {
 
 impl Optimiser {
     /// Cuts the function in `builder`, which has these parts.
-    pub(crate) fn cut(&mut self, builder: &Builder, parts: &RowParts) -> Result<Stages, Uncut> {
+    ///
+    /// Without `nullable` results nobody asks whether a value of a row is there: aggregates are where there is a row.
+    pub(crate) fn cut(&mut self, builder: &Builder, parts: &RowParts, nullable: bool) -> Result<Stages, Uncut> {
         let func = &builder.func;
         self.plan.start(func);
         // For who runs which region.
         self.memory.wanted.find(func, &self.plan, &[], |_, _| false);
         let marks = self.marks(func, parts)?;
         let of = |r: Ref| marks[r.index()];
-        let per_row: Vec<bool> = func.results.iter().map(|&r| of(r).varies).collect();
+        let count = func.results.len() - parts.validities.len();
+        let per_row: Vec<bool> = func.results[..count].iter().map(|&r| of(r).varies).collect();
         let once = !per_row.contains(&true);
-        let live = self.live(func, parts);
+        // Is a result that is one value for all rows null in some rows only? Then it has a value in every row.
+        let once = once && !func.results.iter().any(|&r| of(r).varies);
+        let asked = if once || nullable { func.results.len() } else { count };
+        let (final_results, validities) = (&func.results[..asked], parts.validities[..asked - count].to_vec());
+        let level_of = |a: &Aggregate| {
+            if a.valid == Ref::NONE { of(a.value).level } else { of(a.value).level.max(of(a.valid).level) }
+        };
+        let live = self.live(func, parts, final_results);
         let aggregates = || live.iter().map(|&number| (&parts.aggregates[number as usize], number));
-        let last = func.results.iter().chain(&func.effects).map(|&r| of(r).level).max().unwrap_or(0);
-        let last = aggregates().map(|(a, _)| of(a.value).level + 1).max().unwrap_or(0).max(last);
+        let last = final_results.iter().chain(&func.effects).map(|&r| of(r).level).max().unwrap_or(0);
+        let last = aggregates().map(|(a, _)| level_of(a) + 1).max().unwrap_or(0).max(last);
         // What does not depend on the row belongs to the last stage if that runs once; then what does comes before it.
         let effects_in = |r: Ref| match of(r) {
             Mark { varies: false, .. } if once => last + 1,
@@ -96,17 +108,21 @@ impl Optimiser {
         let mut stages = Vec::new();
         for level in 0..=last {
             let is_last = level == last && !once;
-            let feeds = aggregates().filter(|(a, _)| of(a.value).level == level);
-            let mut results = if is_last { func.results.clone() } else { Vec::new() };
-            let mut fed = Vec::new();
-            for (aggregate, number) in feeds {
-                let known = results.iter().position(|&r| r == aggregate.value);
-                let place = known.unwrap_or_else(|| {
-                    results.push(aggregate.value);
+            let feeds = aggregates().filter(|(a, _)| level_of(a) == level);
+            let mut results = if is_last { final_results.to_vec() } else { Vec::new() };
+            let mut place = |result: Ref| {
+                let known = results.iter().position(|&r| r == result);
+                known.unwrap_or_else(|| {
+                    results.push(result);
                     results.len() - 1
-                });
-                fed.push((number, place as u32));
-            }
+                }) as u32
+            };
+            let feed = |(a, number): (&Aggregate, u32)| Feed {
+                aggregate: number,
+                value: place(a.value),
+                valid: (a.valid != Ref::NONE).then(|| place(a.valid)),
+            };
+            let fed: Vec<Feed> = feeds.map(feed).collect();
             if is_last || !results.is_empty() || func.effects.iter().any(|&r| acts(func, r) && effects_in(r) == level) {
                 let here = |r: Ref| acts(func, r) && effects_in(r) == level;
                 let stage = self.stage(builder, parts, &results, fed, here)?;
@@ -117,26 +133,31 @@ impl Optimiser {
         }
         if once {
             let here = |r: Ref| acts(func, r) && effects_in(r) == last + 1;
-            let stage = self.stage(builder, parts, &func.results, Vec::new(), here)?;
+            let stage = self.stage(builder, parts, final_results, Vec::new(), here)?;
             self.check_steps(func, &here)?;
             self.check_calls(func, &here)?;
             stages.push(stage);
         }
-        Ok(Stages { stages, once, per_row })
+        Ok(Stages { stages, once, per_row, validities })
     }
 
     /// The aggregates that results or effects need, by themselves or by others.
-    fn live(&mut self, func: &Func, parts: &RowParts) -> Vec<u32> {
-        let (mut live, mut roots) = (Vec::new(), func.results.clone());
+    fn live(&mut self, func: &Func, parts: &RowParts, results: &[Ref]) -> Vec<u32> {
+        let (mut live, mut roots) = (Vec::new(), results.to_vec());
         loop {
             self.memory.wanted.find(func, &self.plan, &roots, |r, _| acts(func, r));
-            let wanted = |number: &u32| self.memory.wanted.has(parts.values[*number as usize]);
+            let has = |r: Ref| r != Ref::NONE && self.memory.wanted.has(r);
+            let wanted = |&number: &u32| has(parts.values[number as usize]) || has(parts.present[number as usize]);
             let now: Vec<u32> = (0..parts.aggregates.len() as u32).filter(wanted).collect();
             if now.len() == live.len() {
                 return live;
             }
-            roots.truncate(func.results.len());
-            roots.extend(now.iter().map(|&number| parts.aggregates[number as usize].value));
+            roots.truncate(results.len());
+            let arguments = |&number: &u32| {
+                let Aggregate { value, valid, .. } = parts.aggregates[number as usize];
+                [value, valid].into_iter().filter(|&r| r != Ref::NONE)
+            };
+            roots.extend(now.iter().flat_map(arguments));
             live = now;
         }
     }
@@ -150,8 +171,12 @@ impl Optimiser {
                 let mut mark = marks[i];
                 if node.op == Op::Param {
                     mark.join(match parts.sources.get(node.a as usize) {
-                        Some(&Source::Aggregate(number)) => {
-                            let argument = marks[parts.aggregates[number as usize].value.index()];
+                        Some(&(Source::Aggregate(number) | Source::Present(number))) => {
+                            let Aggregate { value, valid, .. } = parts.aggregates[number as usize];
+                            let mut argument = marks[value.index()];
+                            if valid != Ref::NONE {
+                                argument.join(marks[valid.index()]);
+                            }
                             Mark { level: argument.level + 1, varies: false }
                         }
                         _ => Mark { level: 0, varies: true },
@@ -200,7 +225,7 @@ impl Optimiser {
         builder: &Builder,
         parts: &RowParts,
         results: &[Ref],
-        feeds: Vec<(u32, u32)>,
+        feeds: Vec<Feed>,
         acts: impl Fn(Ref) -> bool,
     ) -> Result<Stage, Uncut> {
         let (src, b) = (&builder.func, &mut self.spare);

@@ -16,10 +16,12 @@ use super::invoke::Body;
 use super::kernel::Kernel;
 use super::layout::Place;
 use super::rows::move_rows;
+use super::threads::Threads;
 use crate::ir::blocks::{Blocks, Memory};
 use crate::ir::eval::{Scratch, Stop};
 use crate::types::Type;
 use std::mem::MaybeUninit;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// What evaluates rows of a formula.
@@ -28,7 +30,7 @@ pub(crate) enum Machinery {
     #[cfg_attr(not(test), allow(dead_code, reason = "no stage makes such code yet"))]
     Kernel(Kernel),
     /// The interpreter of blocks of rows.
-    Blocks(BlockEngine),
+    Blocks(Box<BlockEngine>),
     /// The scalar code, row by row in ascending order.
     Rows,
 }
@@ -57,6 +59,19 @@ pub(crate) struct Prepared {
     pub(crate) types: Box<[Type]>,
     /// How many inputs there are.
     pub(crate) inputs: usize,
+    /// What it calls of the host program.
+    pub(crate) hosts: Hosts,
+}
+
+/// What a formula calls of the host program.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Hosts {
+    /// Nothing.
+    None,
+    /// Functions whose calls nobody notices.
+    Pure,
+    /// Functions that must be called in order, once a row.
+    WithEffects,
 }
 
 /// A row that stopped.
@@ -110,8 +125,9 @@ pub(crate) fn with_array<T: Copy, R>(n: usize, value: T, f: impl FnOnce(&mut [T]
 pub(crate) fn evaluate(
     prepared: &Prepared,
     scalar: &Body,
-    places: &mut [Place<'_>],
+    places: &[Place<'_>],
     rows: usize,
+    threads: &Threads,
 ) -> Result<(), Failure> {
     assert!(places.len() == prepared.types.len());
     for (place, ty) in places.iter().zip(&prepared.types) {
@@ -120,13 +136,13 @@ pub(crate) fn evaluate(
     if rows == 0 {
         return Ok(());
     }
-    let _environment = DefaultEnvironment::set();
     let inputs = prepared.inputs;
-    let tangled = Tangle::of(places, inputs, rows);
-    if let Tangle::Apart { in_place } = tangled {
-        return chunk(&prepared.machinery, scalar, Call { places, inputs, rows, in_place });
+    match Tangle::of(places, inputs, rows) {
+        Tangle::Apart { in_place } => on_threads(prepared, scalar, Call { places, inputs, rows, in_place }, threads),
+        Tangle::Tangled => with_own_outputs(places, inputs, rows, |apart| {
+            on_threads(prepared, scalar, Call { places: apart, inputs, rows, in_place: false }, threads)
+        }),
     }
-    untangled(prepared, scalar, places, rows)
 }
 
 /// How columns lie to one another.
@@ -158,24 +174,95 @@ impl Tangle {
     }
 }
 
-/// The same for columns that get in each other's way: everything is evaluated to columns of our own, and these are then
-/// copied to the outputs, one after the other.
+/// Does `f` with columns of our own in place of the outputs, and then copies these to the outputs, one after the other: for
+/// columns that get in each other's way.
 #[cold]
-fn untangled(prepared: &Prepared, scalar: &Body, places: &[Place<'_>], rows: usize) -> Result<(), Failure> {
-    let inputs = prepared.inputs;
+pub(crate) fn with_own_outputs<E>(
+    places: &[Place<'_>],
+    inputs: usize,
+    rows: usize,
+    f: impl FnOnce(&[Place<'_>]) -> Result<(), E>,
+) -> Result<(), E> {
     let mut own: Vec<Vec<u8>> = places[inputs..].iter().map(|place| vec![0; place.size() * rows]).collect();
     let mut apart: Vec<Place<'_>> = places[..inputs].to_vec();
     for (bytes, place) in own.iter_mut().zip(&places[inputs..]) {
         apart.push(Place::of_bytes(place.ty(), bytes));
     }
-    chunk(&prepared.machinery, scalar, Call { places: &apart, inputs, rows, in_place: false })?;
+    f(&apart)?;
     drop(apart);
     for (bytes, place) in own.iter().zip(&places[inputs..]) {
-        // SAFETY: the place is that of an output with at least so many rows (`evaluate` asserts it); the bytes are as many, and
-        // nobody else's. `overlapping_columns` of tests/columns.rs compares what arrives.
+        assert!(place.rows() >= rows);
+        // SAFETY: the place is that of an output with at least so many rows; the bytes are as many, and nobody else's. The tests
+        // of overlapping columns in run/columns_tests.rs compare what arrives.
         unsafe { place.scatter(0, rows, bytes.as_ptr()) };
     }
     Ok(())
+}
+
+/// The columns of a call, for several threads.
+struct Everywhere<'a>(Call<'a>);
+
+// SAFETY: threads get chunks of rows that are apart from one another: `Tangle` has found that rows of outputs touch no other
+// rows, and `may_be_shared_out` that they do not touch one another and that none are cells. Who made the other views promised
+// that nobody else writes to the rows. The tests of threads in run/columns_tests.rs compare all bytes.
+unsafe impl Sync for Everywhere<'_> {}
+
+impl Everywhere<'_> {
+    /// Some of the rows.
+    fn part<R>(&self, first: usize, rows: usize, f: impl FnOnce(Call<'_>) -> R) -> R {
+        with_array(self.0.places.len(), Place::NONE, |part| {
+            for (part, place) in part.iter_mut().zip(self.0.places) {
+                *part = place.part(first, rows);
+            }
+            f(Call { places: part, rows, ..self.0 })
+        })
+    }
+}
+
+/// Evaluates all rows, chunk by chunk, on the threads that there are; the lowest row that fails is reported.
+#[inline]
+fn on_threads(prepared: &Prepared, scalar: &Body, call: Call<'_>, threads: &Threads) -> Result<(), Failure> {
+    if threads.count() == 1 || call.rows <= threads.chunk() || !may_be_shared_out(prepared.hosts, call) {
+        let _environment = DefaultEnvironment::set();
+        return chunk(&prepared.machinery, scalar, call);
+    }
+    share_out(prepared, scalar, call, threads)
+}
+
+/// May rows be evaluated out of order and on several threads?
+fn may_be_shared_out(hosts: Hosts, call: Call<'_>) -> bool {
+    let outputs_are_apart = call.places[call.inputs..].iter().all(|place| place.rows_are_apart(call.rows));
+    // While this thread waits for others it may do other work of its pool, which may write to cells.
+    outputs_are_apart && hosts != Hosts::WithEffects && !call.places.iter().any(Place::is_shared)
+}
+
+#[inline(never)]
+fn share_out(prepared: &Prepared, scalar: &Body, call: Call<'_>, threads: &Threads) -> Result<(), Failure> {
+    let (size, chunks) = (threads.chunk(), call.rows.div_ceil(threads.chunk()));
+    let call = Everywhere(call);
+    // Chunks are taken in order, so those before the lowest one with a failure are finished by whoever took them.
+    let (next, failed) = (AtomicUsize::new(0), AtomicUsize::new(usize::MAX));
+    let failure: Mutex<Option<Failure>> = Mutex::new(None);
+    threads.run(chunks, &|| {
+        let _environment = DefaultEnvironment::set();
+        loop {
+            let number = next.fetch_add(1, Ordering::Relaxed);
+            if number >= chunks || number > failed.load(Ordering::Relaxed) {
+                return;
+            }
+            let first = number * size;
+            let rows = size.min(call.0.rows - first);
+            let done = call.part(first, rows, |part| chunk(&prepared.machinery, scalar, part));
+            if let Err(Failure { row, stop }) = done {
+                failed.fetch_min(number, Ordering::Relaxed);
+                let mut lowest = failure.lock().unwrap_or_else(PoisonError::into_inner);
+                if lowest.as_ref().is_none_or(|lowest| first + row < lowest.row) {
+                    *lowest = Some(Failure { row: first + row, stop });
+                }
+            }
+        }
+    });
+    failure.into_inner().unwrap_or_else(PoisonError::into_inner).map_or(Ok(()), Err)
 }
 
 /// Evaluates all rows of columns that do not get in each other's way.

@@ -27,11 +27,11 @@ extern "sysv64" fn fake<const R: usize>(columns: *const *mut u8, steps: usize, _
         let mut rows = [(0i64, 0i32, 0f32); R];
         for (i, row) in rows.iter_mut().enumerate() {
             // SAFETY: the driver vouches for the rows of all steps; a row too many is seen by `compare` or a guard page.
-            row.0 = unsafe { n.cast::<i64>().add(first + i).read_unaligned() };
+            row.0 = unsafe { n.cast::<i64>().wrapping_add(first + i).read_unaligned() };
             // SAFETY: as above.
-            row.1 = unsafe { k.cast::<i32>().add(first + i).read_unaligned() };
+            row.1 = unsafe { k.cast::<i32>().wrapping_add(first + i).read_unaligned() };
             // SAFETY: as above.
-            row.2 = unsafe { x.cast::<f32>().add(first + i).read_unaligned() };
+            row.2 = unsafe { x.cast::<f32>().wrapping_add(first + i).read_unaligned() };
         }
         if rows.iter().any(|row| row.1 == 0 || row.1 == 77) {
             return step;
@@ -40,11 +40,11 @@ extern "sysv64" fn fake<const R: usize>(columns: *const *mut u8, steps: usize, _
             let quotient = row.0.wrapping_div_euclid(i64::from(row.1));
             let floor = quotient - i64::from(row.1 < 0 && row.0.wrapping_rem_euclid(i64::from(row.1)) != 0);
             // SAFETY: as above.
-            unsafe { q.cast::<i64>().add(first + i).write_unaligned(floor + 1) };
+            unsafe { q.cast::<i64>().wrapping_add(first + i).write_unaligned(floor + 1) };
             // SAFETY: as above.
-            unsafe { big.add(first + i).write(u8::from(row.2 > 0.5)) };
+            unsafe { big.wrapping_add(first + i).write(u8::from(row.2 > 0.5)) };
             // SAFETY: as above.
-            unsafe { y.cast::<f32>().add(first + i).write_unaligned(2.0 * row.2) };
+            unsafe { y.cast::<f32>().wrapping_add(first + i).write_unaligned(2.0 * row.2) };
         }
     }
     steps
@@ -54,8 +54,7 @@ const FAKES: [(usize, KernelEntry); 6] =
     [(2, fake::<2>), (4, fake::<4>), (8, fake::<8>), (16, fake::<16>), (32, fake::<32>), (64, fake::<64>)];
 
 fn function(fake: Option<&(usize, KernelEntry)>) -> Function {
-    let mut options = Options::default();
-    options.checked = true;
+    let options = Options { checked: true, ..Options::default() };
     let engine = Engine::with_options(options).unwrap();
     let function = engine.formula(FORMULA).params(PARAMS).compile().unwrap();
     if let Some((rows, entry)) = fake {
@@ -224,14 +223,14 @@ extern "sysv64" fn sum<const R: usize>(columns: *const *mut u8, steps: usize, _:
         let mut total = 0.0;
         for i in 0..300 {
             // SAFETY: there are 300 inputs and an output.
-            let column = unsafe { *columns.add(i) };
+            let column = unsafe { *columns.wrapping_add(i) };
             // SAFETY: the driver vouches for the rows.
-            total += unsafe { column.cast::<f64>().add(row).read_unaligned() };
+            total += unsafe { column.cast::<f64>().wrapping_add(row).read_unaligned() };
         }
         // SAFETY: as above.
-        let out = unsafe { *columns.add(300) };
+        let out = unsafe { *columns.wrapping_add(300) };
         // SAFETY: as above.
-        unsafe { out.cast::<f64>().add(row).write_unaligned(total) };
+        unsafe { out.cast::<f64>().wrapping_add(row).write_unaligned(total) };
     }
     steps
 }
@@ -251,4 +250,67 @@ fn many_columns_are_columns_too() {
             compare(&function, &setter.lays, rows, &memory, &|| "many columns".to_owned());
         }
     }
+}
+
+#[cfg(feature = "threads")]
+#[test]
+fn chunks_and_threads_give_the_same_bytes() {
+    use super::layout::Place;
+    use super::threads::Threads;
+    use super::view::{Column, ColumnMut};
+    let rows = 3000;
+    let mut random = Random(5);
+    for fake in FAKES.iter().map(Some).chain([None]) {
+        let function = function(fake);
+        for contiguous in [true, false] {
+            for zero in [None, Some(0), Some(1234), Some(2999)] {
+                let (lays, setter) = random_layout(&mut random, rows, contiguous);
+                let memory = setter.fill(3, rows, |_, row, ty| match ty {
+                    Type::I32 if Some(row) == zero || row > 2000 && zero.is_some() => Value::I32(0),
+                    _ => random.value(ty),
+                });
+                let mut want = memory.clone();
+                let expected = support::by_rows(&function, &lays, rows, &mut want);
+                for (threads, chunk) in [(1, 7), (2, 1), (2, 64), (3, 100), (4, 1000), (8, 37), (2, 5000)] {
+                    let mut got = memory.clone();
+                    let base = got.as_mut_ptr();
+                    let place = |(i, lay): (usize, &Lay)| {
+                        let start = base.wrapping_add(lay.start);
+                        if i < 3 {
+                            // SAFETY: the rows lie in the memory, which nobody else uses.
+                            return Place::of_input(unsafe { Column::from_raw(lay.ty, start, rows, lay.stride) });
+                        }
+                        // SAFETY: as above.
+                        Place::of_output(unsafe { ColumnMut::from_raw(lay.ty, start, rows, lay.stride) })
+                    };
+                    let places: Vec<Place<'_>> = lays.iter().enumerate().map(place).collect();
+                    let threads = Threads::with_chunks(std::num::NonZeroUsize::new(threads), chunk);
+                    assert_eq!(function.run_columns(&places, rows, 0, &threads), expected);
+                    assert!(expected.is_err() || got == want, "{threads:?} {lays:?}");
+                }
+            }
+        }
+    }
+}
+
+#[cfg(feature = "threads")]
+#[test]
+fn a_call_from_a_pool_stays_in_it() {
+    let options = Options { threads: std::num::NonZeroUsize::new(4), ..Options::default() };
+    let mut engine = Engine::with_options(options).unwrap();
+    let strangers = std::sync::Arc::new(std::sync::atomic::AtomicUsize::new(0));
+    let count = strangers.clone();
+    let look = move |x: f64| {
+        let own = std::thread::current().name().is_some_and(|name| name.starts_with("ours"));
+        count.fetch_add(usize::from(!own), std::sync::atomic::Ordering::Relaxed);
+        x
+    };
+    engine.register(crate::engine::Host::new("look", look).pure()).unwrap();
+    let function = engine.formula("look(x)").params("x").compile().unwrap();
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(3).thread_name(|i| format!("ours {i}")).build().unwrap();
+    let x: Vec<f64> = (0..200_000).map(f64::from).collect();
+    let mut out = vec![0.0; x.len()];
+    pool.install(|| function.eval_columns(&[&x], &mut out)).unwrap();
+    assert_eq!(out, x);
+    assert_eq!(strangers.load(std::sync::atomic::Ordering::Relaxed), 0);
 }

@@ -60,6 +60,24 @@ impl<'a> Place<'a> {
         }
     }
 
+    /// The rows as an input.
+    pub(crate) fn as_input(&self) -> Column<'a> {
+        // SAFETY: the place was made from a view, which made the same promise. Without it, the tests of pieces in
+        // tests/columns.rs would read other rows.
+        let column = unsafe { Column::from_raw(self.ty, self.start, self.rows, self.stride) };
+        if self.shared { column.shared() } else { column }
+    }
+
+    /// The rows as an output.
+    ///
+    /// # Safety
+    /// The place was made from an output.
+    pub(crate) unsafe fn as_output(&self) -> ColumnMut<'a> {
+        // SAFETY: the view of that output made the same promise.
+        let column = unsafe { ColumnMut::from_raw(self.ty, self.start, self.rows, self.stride) };
+        if self.shared { column.shared() } else { column }
+    }
+
     /// Rows of a type, one behind the other in these bytes.
     pub(crate) fn of_bytes(ty: Type, bytes: &'a mut [u8]) -> Place<'a> {
         let size = bytes_of(ty);

@@ -74,7 +74,7 @@ impl<'a> Column<'a> {
         }
     }
 
-    /// Rows in cells, which an output may share: then a formula is evaluated in place.
+    /// Rows in cells, which an output may share: then a formula is evaluated in place. Calls with cells take one thread.
     #[must_use]
     pub fn from_cells<T: Scalar>(rows: &'a [Cell<T>]) -> Column<'a> {
         let start = rows.as_ptr().cast();
@@ -161,6 +161,11 @@ impl<'a> Column<'a> {
         self.shared
     }
 
+    /// The same rows as cells.
+    pub(crate) fn shared(self) -> Self {
+        Self { shared: true, ..self }
+    }
+
     /// The value in a row.
     ///
     /// # Panics
@@ -192,7 +197,7 @@ impl<'a> ColumnMut<'a> {
         }
     }
 
-    /// Rows in cells, which an input may share: then a formula is evaluated in place.
+    /// Rows in cells, which an input may share: then a formula is evaluated in place. Calls with cells take one thread.
     #[must_use]
     pub fn from_cells<T: Scalar>(rows: &'a [Cell<T>]) -> ColumnMut<'a> {
         let start = rows.as_ptr().cast_mut().cast();
@@ -270,6 +275,11 @@ impl<'a> ColumnMut<'a> {
     /// Are the rows cells, to which others on this thread may write?
     pub(crate) fn is_shared(&self) -> bool {
         self.shared
+    }
+
+    /// The same rows as cells.
+    pub(crate) fn shared(self) -> Self {
+        Self { shared: true, ..self }
     }
 
     /// Writes a row.

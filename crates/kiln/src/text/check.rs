@@ -25,6 +25,7 @@ mod functions;
 #[cfg(test)]
 mod hostile;
 mod infer;
+mod nulls;
 #[cfg(test)]
 mod programs;
 mod recursion;
@@ -128,11 +129,13 @@ struct LetInfo {
     has_block: bool,
     /// Its values by type.
     refs: [Ref; 5],
+    /// Are they there? None if they always are.
+    valid: Ref,
 }
 
 impl LetInfo {
     fn new(known: Known) -> LetInfo {
-        LetInfo { known, types: 0, has_block: false, refs: [Ref::NONE; 5] }
+        LetInfo { known, types: 0, has_block: false, refs: [Ref::NONE; 5], valid: Ref::NONE }
     }
 
     /// Forgets its values, and has this one.
@@ -167,8 +170,9 @@ pub(crate) struct State {
     /// Lets that are built at several types: their `Let` nodes, last first.
     several: Vec<u32>,
     /// The values that wait for their operator (`build`).
-    values: Vec<Ref>,
+    values: Vec<nulls::Val>,
     arguments: Vec<Ref>,
+    argument_valids: Vec<Ref>,
     /// The formula's own functions that are being built (`build`).
     calls: Vec<build::ActiveCall>,
     /// The nodes of inputs.
@@ -178,6 +182,19 @@ pub(crate) struct State {
     /// By these: how many effects there were before the call was begun last (`build`).
     row_marks: HashMap<u32, usize>,
     row_parts: RowParts,
+    /// By input: may it be null, and is it used?
+    nullable: Vec<bool>,
+    /// By input: the parameter that says whether it is there, unless it always is.
+    input_valids: Vec<Ref>,
+    /// The inputs that have such a parameter.
+    validities: Vec<u32>,
+    /// By result: is it there?
+    result_valids: Vec<Ref>,
+    /// In formulas with loops: are all inputs there?
+    result_valid: Ref,
+    /// For each `if` around: what must be there for its arms to matter, and its condition's own part of that.
+    guards: Vec<Ref>,
+    conditions: Vec<Ref>,
 }
 
 /// One check.
@@ -198,6 +215,8 @@ struct Checker<'a> {
     effects: bool,
     /// Row functions may be called.
     columns: bool,
+    /// Inputs that may be null.
+    nullable: &'a [String],
     limits: Limits,
 }
 
@@ -230,8 +249,22 @@ impl FrontEnd {
         let FrontEnd { symbols, ast, sink, state, .. } = self;
         let (hosts, input_type) = (request.hosts, request.default_type);
         let (limits, columns) = (request.limits, request.columns);
-        let mut checker =
-            Checker { source, ast, symbols, sink, state, hosts, input_type, closed, default, effects, columns, limits };
+        let nullable = request.nullable;
+        let mut checker = Checker {
+            nullable,
+            source,
+            ast,
+            symbols,
+            sink,
+            state,
+            hosts,
+            input_type,
+            closed,
+            default,
+            effects,
+            columns,
+            limits,
+        };
         checker.infer();
         checker.settle(0, checker.ast.nodes.len() as u32);
         checker.effects |= checker.state.statements.any;
@@ -255,6 +288,11 @@ impl FrontEnd {
         &self.state.row_parts
     }
 
+    /// The inputs that have one more parameter each, behind all inputs, which says whether they are there.
+    pub(crate) fn validities(&self) -> &[u32] {
+        &self.state.validities
+    }
+
     /// Forgets the last check and binds the names that are declared or offered. Are the inputs declared?
     fn declare(&mut self, request: &Request<'_>) -> bool {
         let state = &mut self.state;
@@ -270,6 +308,8 @@ impl FrontEnd {
         state.inputs.clear();
         state.outputs.clear();
         state.row_parts.clear();
+        state.nullable.clear();
+        state.validities.clear();
         let mut declared = request.params.is_some();
         if self.ast.has_signature {
             declared = true;

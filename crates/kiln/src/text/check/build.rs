@@ -6,9 +6,10 @@
 
 #![forbid(unsafe_code)]
 
+use super::nulls::{Val, both, decided};
 use super::{CONSTANT, Callee, Checker, Context, Info, Known, LET, LITERAL_POWER, OWN, Source, VAR, mix};
 use crate::ir::Ref;
-use crate::ir::build::Builder;
+use crate::ir::build::{Arms, Builder};
 use crate::math::{Function, Rule};
 use crate::ops::Op;
 use crate::span::Span;
@@ -47,7 +48,8 @@ impl Checker<'_> {
         for &(_, ty) in &self.state.inputs {
             self.state.input_refs.push(b.param(ty));
         }
-        let inputs = 0..self.state.inputs.len() as u32;
+        self.begin_nulls(b);
+        let inputs = 0..b.func.params.len() as u32;
         self.state.row_parts.sources.extend(inputs.map(Source::Input));
         self.state.row_calls.sort_unstable();
         self.begin_flow(b);
@@ -69,17 +71,18 @@ impl Checker<'_> {
                     let next = self.ast.nodes.get(index as usize + 1);
                     let negative = next.is_some_and(|next| next.kind == Kind::Neg);
                     let value = self.number(b, node, info, let_type, negative);
-                    self.state.values.push(value);
+                    self.give(value, Ref::NONE);
                     index += u32::from(negative);
                 }
                 Kind::Name => {
                     let value = self.name(b, node, info, let_type);
-                    self.state.values.push(value);
+                    self.give(value, self.name_valid(info));
                 }
                 Kind::Let => {
-                    let value = self.take();
+                    let Val { value, valid } = self.take_val();
                     let number = info.data as usize;
                     if let Some(known) = self.state.lets.get_mut(number) {
+                        known.valid = valid;
                         if index != several.node || several.types == known.types {
                             known.refs = [Ref::NONE; 5];
                         }
@@ -125,6 +128,7 @@ impl Checker<'_> {
             }
             index += 1;
         }
+        self.end_nulls(b);
     }
 
     /// Goes into the body of an instance; returns its first node.
@@ -144,8 +148,10 @@ impl Checker<'_> {
         for ((param, value), parameter) in
             params.iter().zip(values.drain(start..)).zip(&mut lets[instance.lets as usize..])
         {
+            let Val { value, valid } = value;
             let value = param.ty.map_or(value, |ty| b.convert(value, ty));
             parameter.start(value, b.ty(value));
+            parameter.valid = valid;
         }
         function.begin + 1
     }
@@ -158,8 +164,17 @@ impl Checker<'_> {
         Several { first: self.ast.nodes[node as usize].first, node, types: self.state.lets[number].types }
     }
 
+    /// Takes a value that is there, or whose absence is known elsewhere.
     pub(super) fn take(&mut self) -> Ref {
-        self.state.values.pop().unwrap_or(Ref::NONE)
+        self.take_val().value
+    }
+
+    pub(super) fn take_val(&mut self) -> Val {
+        self.state.values.pop().unwrap_or(Val::NONE)
+    }
+
+    pub(super) fn give(&mut self, value: Ref, valid: Ref) {
+        self.state.values.push(Val { value, valid });
     }
 
     /// The type that a leaf gets.
@@ -210,96 +225,154 @@ impl Checker<'_> {
         }
     }
 
+    /// Is what a name stands for there?
+    fn name_valid(&self, info: Info) -> Ref {
+        match info.data {
+            CONSTANT => Ref::NONE,
+            data if data & LET == 0 => self.state.input_valids.get(data as usize).copied().unwrap_or(Ref::NONE),
+            data if data & VAR != 0 => Ref::NONE,
+            data => self.state.lets.get((data & !LET) as usize).map_or(Ref::NONE, |known| known.valid),
+        }
+    }
+
     /// Everything but leaves and `let`.
     fn make(&mut self, b: &mut Builder, node: Node, info: Info) {
         match node.kind {
             kind if kind.is_binary() => {
-                let (y, x) = (self.take(), self.take());
+                let (y, x) = (self.take_val(), self.take_val());
                 b.set_span(node.span());
-                let value = match kind {
-                    Kind::And if self.effects => {
-                        self.other_arm(b);
-                        let skipped = b.constant(Value::Bool(false));
-                        let arms = self.close_arms(b);
-                        b.merge(arms, y, skipped)
+                match kind {
+                    Kind::And | Kind::Or => self.and_or(b, kind, x, y),
+                    _ => {
+                        let valid = both(b, x.valid, y.valid);
+                        self.begin_guarded(b, valid);
+                        let value = match kind {
+                            Kind::Pow => self.power(b, x.value, y.value, info),
+                            _ => self.binary(b, kind, x.value, y.value),
+                        };
+                        self.end_guarded(b);
+                        self.give(value, valid);
                     }
-                    Kind::Or if self.effects => {
-                        let skipped = b.constant(Value::Bool(true));
-                        let arms = self.close_arms(b);
-                        b.merge(arms, skipped, y)
-                    }
-                    Kind::Pow => self.power(b, x, y, info),
-                    _ => self.binary(b, kind, x, y),
-                };
-                self.state.values.push(value);
+                }
             }
             Kind::Neg | Kind::Not | Kind::Complement => {
-                let x = self.take();
+                let x = self.take_val();
                 b.set_span(node.span());
-                let value = b.unary(if node.kind == Kind::Neg { Op::Neg } else { Op::Not }, x);
-                self.state.values.push(value);
+                self.begin_guarded(b, x.valid);
+                let value = b.unary(if node.kind == Kind::Neg { Op::Neg } else { Op::Not }, x.value);
+                self.end_guarded(b);
+                self.give(value, x.valid);
             }
             Kind::Chain => {
                 self.take();
                 if self.effects {
-                    let holds = self.take();
+                    let holds = self.take_val();
                     let holds = self.end_chain(b, holds);
-                    self.state.values.push(holds);
+                    self.give(holds.value, holds.valid);
                 }
             }
             Kind::Right if self.effects => {
-                let left = self.state.values.last().copied().unwrap_or(Ref::NONE);
-                self.open_arms(b, left);
+                let left = self.state.values.last().copied().unwrap_or(Val::NONE);
+                let is_or = node.data == Kind::Or as u32;
+                let condition = self.looks_further(b, left, is_or);
+                self.open_arms(b, condition);
                 // Of `or`, the right operand is the second arm.
-                if node.data == Kind::Or as u32 {
+                if is_or {
                     self.other_arm(b);
                 }
             }
             Kind::IfThen if self.effects => {
-                let condition = self.take();
+                let condition = self.take_val();
+                let condition = self.guard_arms(b, condition);
                 self.open_arms(b, condition);
             }
             Kind::IfElse if self.effects => self.other_arm(b),
             Kind::If => self.choice(b, node),
             Kind::Call => self.call(b, node, info),
             Kind::Program if self.state.outputs.is_empty() => {
-                let value = self.take();
+                let Val { value, valid } = self.take_val();
                 b.func.results.push(value);
+                self.note_result(b, valid);
             }
             Kind::Right | Kind::IfThen | Kind::IfElse => {}
             _ => self.make_statement(b, node, info.data),
         }
     }
 
-    fn choice(&mut self, b: &mut Builder, node: Node) {
-        let (y, x) = (self.take(), self.take());
-        b.set_span(node.span());
-        let (x, y, _) = meet(b, x, y);
-        let value = if self.effects {
+    /// `and`, `or` of two operands; with effects the right one stands in an arm.
+    fn and_or(&mut self, b: &mut Builder, kind: Kind, x: Val, y: Val) {
+        let op = if kind == Kind::And { Op::And } else { Op::Or };
+        if !self.effects {
+            let value = self.binary(b, kind, x.value, y.value);
+            let valid = decided(b, op, x, y);
+            return self.give(value, valid);
+        }
+        let right = if x.valid == Ref::NONE { y.value } else { b.raw2(op, x.value, y.value) };
+        let valid = decided(b, op, x, y);
+        let skipped = b.constant(Value::Bool(kind == Kind::Or));
+        let there = b.constant(Value::Bool(true));
+        let (value, valid) = if kind == Kind::And {
+            self.other_arm(b);
             let arms = self.close_arms(b);
-            b.merge(arms, x, y)
+            (b.merge(arms, right, skipped), if valid == Ref::NONE { valid } else { b.merge(arms, valid, there) })
         } else {
-            let condition = self.take();
-            b.select(condition, x, y)
+            let arms = self.close_arms(b);
+            (b.merge(arms, skipped, right), if valid == Ref::NONE { valid } else { b.merge(arms, there, valid) })
         };
-        self.state.values.push(value);
+        self.give(value, valid);
+    }
+
+    /// The condition of the arms of `and` or `or`: the right operand is looked at unless the left one is there and
+    /// decides.
+    pub(super) fn looks_further(&mut self, b: &mut Builder, left: Val, is_or: bool) -> Ref {
+        if left.valid == Ref::NONE {
+            return left.value;
+        }
+        if is_or {
+            return both(b, left.value, left.valid);
+        }
+        let absent = b.raw1(Op::Not, left.valid);
+        b.raw2(Op::Or, left.value, absent)
+    }
+
+    fn choice(&mut self, b: &mut Builder, node: Node) {
+        let (y, x) = (self.take_val(), self.take_val());
+        b.set_span(node.span());
+        let (value_x, value_y, _) = meet(b, x.value, y.value);
+        let (arms, condition) = if self.effects {
+            let condition = self.unguard_arms();
+            (self.close_arms(b), condition)
+        } else {
+            let condition = self.take_val();
+            (Arms::Free(condition.value), condition.valid)
+        };
+        let value = b.merge(arms, value_x, value_y);
+        let valid = self.valid_of_arms(b, arms, condition, x.valid, y.valid);
+        self.give(value, valid);
     }
 
     /// One comparison of a chain: `values` end in what held so far (not for the first), the left and the right operand.
     fn link(&mut self, b: &mut Builder, index: u32, node: Node) {
-        let (y, x) = (self.take(), self.take());
+        let (y, x) = (self.take_val(), self.take_val());
         b.set_span(node.span());
-        let holds = self.binary(b, node.link(), x, y);
-        let all = if node.flags & FIRST != 0 || self.is_guarded_operand() {
+        let holds = Val { value: self.binary(b, node.link(), x.value, y.value), valid: both(b, x.valid, y.valid) };
+        let all = if node.flags & FIRST != 0 {
             holds
         } else {
-            let before = self.take();
-            b.binary(Op::And, before, holds)
+            let before = match self.guarded_operand() {
+                Some(before) if before.valid == Ref::NONE => None,
+                Some(before) => Some(before),
+                None => Some(self.take_val()),
+            };
+            before.map_or(holds, |before| Val {
+                value: b.binary(Op::And, before.value, holds.value),
+                valid: decided(b, Op::And, before, holds),
+            })
         };
         if !self.effects || !self.guard_operand(b, index, all) {
-            self.state.values.push(all);
+            self.give(all.value, all.valid);
         }
-        self.state.values.push(y);
+        self.give(y.value, y.valid);
     }
 
     fn binary(&mut self, b: &mut Builder, kind: Kind, x: Ref, y: Ref) -> Ref {
@@ -351,31 +424,56 @@ impl Checker<'_> {
         let start = self.state.values.len().saturating_sub(node.count as usize);
         let mut arguments = std::mem::take(&mut self.state.arguments);
         arguments.clear();
-        arguments.extend(self.state.values.drain(start..));
+        let mut valids = std::mem::take(&mut self.state.argument_valids);
+        valids.clear();
+        let mut valid = Ref::NONE;
+        for val in self.state.values.drain(start..) {
+            arguments.push(val.value);
+            valids.push(val.valid);
+            valid = both(b, valid, val.valid);
+        }
         b.set_span(node.span());
+        self.begin_guarded(b, valid);
         let value = match self.callee(node.symbol(), arguments.len()) {
             Some(Callee::Builtin(function)) if function.rule == Rule::Power => {
                 let (x, y) = (arguments.first().copied(), arguments.get(1).copied());
                 self.power(b, x.unwrap_or(Ref::NONE), y.unwrap_or(Ref::NONE), info)
             }
             Some(Callee::Builtin(function)) => builtin(b, function, &mut arguments),
-            Some(Callee::Row(row)) => self.row_call(b, node, row, &arguments),
+            Some(Callee::Row(row)) => {
+                self.end_guarded(b);
+                let value = self.row_call(b, node, row, &mut arguments, &valids);
+                valid = value.valid;
+                value.value
+            }
             Some(Callee::Host(host)) => {
                 for (argument, &ty) in arguments.iter_mut().zip(host.params()) {
                     *argument = b.convert(*argument, ty);
                 }
-                b.call_host(&host, &arguments)
+                if valid == Ref::NONE || (host.is_pure() && !host.is_fallible()) {
+                    b.call_host(&host, &arguments)
+                } else {
+                    // It is not called for nulls.
+                    self.open_arms(b, valid);
+                    let called = b.call_host(&host, &arguments);
+                    self.other_arm(b);
+                    let skipped = b.const_bits(host.result(), 0);
+                    let arms = self.close_arms(b);
+                    b.merge(arms, called, skipped)
+                }
             }
             None => Ref::NONE,
         };
-        self.state.values.push(value);
+        self.end_guarded(b);
+        self.give(value, valid);
         self.state.arguments = arguments;
+        self.state.argument_valids = valids;
     }
 }
 
 /// Both values in the type in which they meet.
 #[inline]
-fn meet(b: &mut Builder, x: Ref, y: Ref) -> (Ref, Ref, Type) {
+pub(super) fn meet(b: &mut Builder, x: Ref, y: Ref) -> (Ref, Ref, Type) {
     let (tx, ty) = (b.ty(x), b.ty(y));
     if tx == ty {
         return (x, y, tx);

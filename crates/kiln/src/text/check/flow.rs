@@ -10,6 +10,7 @@
 #![forbid(unsafe_code)]
 
 use super::Checker;
+use super::nulls::Val;
 use super::statements::{Fold, LoopInfo, NO_VAR, STEPS};
 use crate::ir::build::{Arms, Builder};
 use crate::ir::{Ref, TrapKind};
@@ -77,7 +78,7 @@ pub(super) struct Flow {
     /// The values that a loop carries, while it is made.
     carry: Vec<Ref>,
     /// How many operands of each open chain stand in arms, and whether the last link opened one.
-    chains: Vec<(u32, bool)>,
+    chains: Vec<(u32, bool, Val)>,
 }
 
 impl Checker<'_> {
@@ -227,11 +228,12 @@ impl Checker<'_> {
             Kind::While => self.end_while(b, node),
             Kind::Aggregate => {
                 let value = self.end_range_loop(b, node);
-                self.state.values.push(value);
+                self.give(value, Ref::NONE);
             }
             Kind::Result => {
-                let value = self.take();
+                let Val { value, valid } = self.take_val();
                 b.func.results.push(value);
+                self.note_result(b, valid);
             }
             _ => {}
         }
@@ -489,39 +491,45 @@ impl Checker<'_> {
 
     // Chains of comparisons whose operands may have effects.
 
-    /// Does what the last link said decide whether the operand that was just made is looked at?
-    pub(super) fn is_guarded_operand(&self) -> bool {
-        self.state.flow.chains.last().is_some_and(|chain| chain.1)
+    /// What decided whether the operand that was just made is looked at, if something did.
+    pub(super) fn guarded_operand(&self) -> Option<Val> {
+        self.state.flow.chains.last().filter(|chain| chain.1).map(|chain| chain.2)
     }
 
     /// After link `index`: if the next operand is more than a leaf, it is looked at only if all `holds` so far; then
     /// true.
-    pub(super) fn guard_operand(&mut self, b: &mut Builder, index: u32, holds: Ref) -> bool {
+    pub(super) fn guard_operand(&mut self, b: &mut Builder, index: u32, holds: Val) -> bool {
         let chains = &mut self.state.flow.chains;
         if self.ast.nodes[index as usize].flags & FIRST != 0 {
-            chains.push((0, false));
+            chains.push((0, false, Val::NONE));
         }
         let kind = |at: u32| self.ast.nodes.get(at as usize).map(|node| node.kind);
         let is_leaf = matches!(kind(index + 1), Some(Kind::Name | Kind::Number)) && kind(index + 2) == Some(Kind::Link);
         let guards = !is_leaf && kind(index + 1) != Some(Kind::Chain);
         if let Some(chain) = chains.last_mut() {
             chain.1 = guards;
+            chain.2 = holds;
             chain.0 += u32::from(guards);
         }
         if guards {
-            self.open_arms(b, holds);
+            let condition = self.looks_further(b, holds, false);
+            self.open_arms(b, condition);
         }
         guards
     }
 
     /// Ends a chain, all of whose links in the innermost arm hold or not: does it hold?
-    pub(super) fn end_chain(&mut self, b: &mut Builder, mut holds: Ref) -> Ref {
-        let (guards, _) = self.state.flow.chains.pop().unwrap_or_default();
+    pub(super) fn end_chain(&mut self, b: &mut Builder, mut holds: Val) -> Val {
+        let guards = self.state.flow.chains.pop().map_or(0, |chain| chain.0);
         for _ in 0..guards {
             self.other_arm(b);
             let no = b.constant(Value::Bool(false));
             let arms = self.close_arms(b);
-            holds = b.merge(arms, holds, no);
+            holds.value = b.merge(arms, holds.value, no);
+            if holds.valid != Ref::NONE {
+                let yes = b.constant(Value::Bool(true));
+                holds.valid = b.merge(arms, holds.valid, yes);
+            }
         }
         holds
     }

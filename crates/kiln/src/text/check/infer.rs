@@ -198,7 +198,12 @@ impl Checker<'_> {
     pub(super) fn infer_bound(&mut self, index: u32, node: Node, binding: Binding) -> Known {
         let symbol = node.symbol();
         let (data, known) = match binding {
-            Binding::Input(number) => (number, Known::Typed(self.state.inputs[number as usize].1)),
+            Binding::Input(number) => {
+                if !self.nullable.is_empty() {
+                    self.note_nullable(number);
+                }
+                (number, Known::Typed(self.state.inputs[number as usize].1))
+            }
             Binding::Let(number) => (number | LET, self.state.lets[number as usize].known),
             Binding::Var(number) => self.infer_variable(number),
             Binding::Local { .. } | Binding::Wrong => return Known::Error,
@@ -223,7 +228,18 @@ impl Checker<'_> {
         let number = self.state.inputs.len() as u32;
         self.state.inputs.push((symbol, ty));
         self.state.bind_everywhere(symbol, Binding::Input(number));
+        self.note_nullable(number);
         (number, Known::Typed(ty))
+    }
+
+    /// An input is used: if it may be null, it needs a parameter that says whether it is.
+    fn note_nullable(&mut self, number: u32) {
+        let name = self.symbols.name(self.state.inputs[number as usize].0);
+        if self.nullable.iter().any(|nullable| nullable == name) {
+            let nullable = &mut self.state.nullable;
+            nullable.resize(nullable.len().max(number as usize + 1), false);
+            nullable[number as usize] = true;
+        }
     }
 
     #[cold]

@@ -9,12 +9,14 @@
 #![forbid(unsafe_code)]
 
 use super::infer::{BOOL, short};
-use super::{Checker, Known};
+use super::nulls::{Val, both};
+use super::{Checker, Known, mix};
 use crate::aggregate::Fold;
 use crate::ir::Ref;
 use crate::ir::build::Builder;
 use crate::ir::rows::{Aggregate, Source};
-use crate::math::{RowFunction, RowKind};
+use crate::math::{self, RowFunction, RowKind};
+use crate::ops::Op;
 use crate::span::{Diagnostic, quote};
 use crate::text::ast::Node;
 use crate::types::{Type, Value};
@@ -25,17 +27,15 @@ const AGGREGATES: usize = 1000;
 impl Checker<'_> {
     /// The type of a call of a row function.
     pub(super) fn infer_row_call(&mut self, index: u32, node: Node, row: &RowFunction, arguments: &[u32]) -> Known {
+        if matches!(row.kind, RowKind::IsNull | RowKind::Coalesce) {
+            return self.infer_null_call(node, row, arguments);
+        }
         if !self.columns {
             let message = format!("{} works on whole columns, which are not available here", quote(row.name));
             self.sink.push(Diagnostic::error("unsupported", self.called_name(node), message));
             return Known::Error;
         }
-        if arguments.len() < row.least.into() || arguments.len() > row.most.into() {
-            let expected = match (row.least, row.most) {
-                (least, most) if least == most => format!("{least} argument{}", super::infer::plural(least.into())),
-                (least, most) => format!("{least} to {most} arguments"),
-            };
-            self.arity(node, &expected, arguments.len(), row.signature);
+        if !self.accepts(node, row, arguments.len()) {
             return Known::Error;
         }
         // It is computed once.
@@ -48,11 +48,47 @@ impl Checker<'_> {
                 Known::Error
             }
             RowKind::Count => Known::Typed(Type::I64),
+            RowKind::IsNull | RowKind::Coalesce => Known::Error,
             RowKind::Aggregate(fold) => {
                 if let Some(&ddof) = arguments.get(1) {
                     self.infer_whole(row, ddof);
                 }
                 self.infer_fold_of_rows(fold, node, arguments[0])
+            }
+        }
+    }
+
+    /// Does it take so many arguments?
+    fn accepts(&mut self, node: Node, row: &RowFunction, count: usize) -> bool {
+        if count >= row.least.into() && (row.most == math::MANY || count <= row.most.into()) {
+            return true;
+        }
+        let expected = match (row.least, row.most) {
+            (least, most) if least == most => format!("{least} argument{}", super::infer::plural(least.into())),
+            (least, math::MANY) => format!("at least {least} argument{}", super::infer::plural(least.into())),
+            (least, most) => format!("{least} to {most} arguments"),
+        };
+        self.arity(node, &expected, count, row.signature);
+        false
+    }
+
+    /// `isnull` and `coalesce`.
+    fn infer_null_call(&mut self, node: Node, row: &RowFunction, arguments: &[u32]) -> Known {
+        let accepted = self.accepts(node, row, arguments.len());
+        if row.kind == RowKind::IsNull {
+            if accepted {
+                self.ask(arguments[0], self.default);
+            }
+            return BOOL;
+        }
+        if !accepted {
+            return Known::Error;
+        }
+        match self.unify(arguments) {
+            Ok(known) => known,
+            Err((x, y)) => {
+                self.do_not_mix(node.span(), &quote(row.name), x, y);
+                Known::Error
             }
         }
     }
@@ -101,13 +137,36 @@ impl Checker<'_> {
         }
     }
 
-    /// The value of a call of a row function.
-    pub(super) fn row_call(&mut self, b: &mut Builder, node: Node, row: &RowFunction, arguments: &[Ref]) -> Ref {
-        let (fold, value) = match (row.kind, arguments) {
-            (RowKind::Aggregate(fold), &[value, ..]) => (fold, value),
-            (RowKind::Count, _) => (Fold::Count, b.constant(Value::Bool(true))),
-            _ => return Ref::NONE,
+    /// The value of a call of a row function, whose arguments are there where `valids` say so.
+    pub(super) fn row_call(
+        &mut self,
+        b: &mut Builder,
+        node: Node,
+        row: &RowFunction,
+        arguments: &mut [Ref],
+        valids: &[Ref],
+    ) -> Val {
+        let (fold, value, valid) = match (row.kind, &*arguments, valids) {
+            (RowKind::Aggregate(fold), &[value, ..], &[valid, ..]) => (fold, value, valid),
+            (RowKind::Count, ..) => (Fold::Count, b.constant(Value::Bool(true)), Ref::NONE),
+            (RowKind::IsNull, _, &[valid]) | (RowKind::IsNull, _, &[valid, ..]) => {
+                let value = match valid {
+                    Ref::NONE => b.constant(Value::Bool(false)),
+                    valid => b.raw1(Op::Not, valid),
+                };
+                return Val { value, valid: Ref::NONE };
+            }
+            (RowKind::Coalesce, ..) => {
+                let types = arguments.iter().map(|&argument| b.ty(argument));
+                let common = types.reduce(|a, b| mix(a, b).unwrap_or(a)).unwrap_or(Type::F64);
+                for argument in arguments.iter_mut() {
+                    *argument = b.raw_convert(*argument, common);
+                }
+                return self.coalesce(b, arguments, valids);
+            }
+            _ => return Val::NONE,
         };
+        let valid = if row.kind == RowKind::Count { valid } else { both(b, valid, self.state.result_valid) };
         let ddof = match arguments.get(1).and_then(|&ddof| b.func.constant(ddof)) {
             Some(Value::I64(ddof)) => ddof as u32,
             _ => 0,
@@ -120,27 +179,40 @@ impl Checker<'_> {
             (Fold::Count, _) => b.constant(Value::Bool(true)),
             _ => b.raw_convert(value, fold.carrier(ty)),
         };
-        let aggregate = Aggregate { fold, ddof, carrier: b.ty(value), value };
-        let input = self.aggregate(b, node, aggregate);
-        b.raw_convert(input, fold.result(ty))
+        let aggregate = Aggregate { fold, ddof, carrier: b.ty(value), value, valid };
+        let number = self.aggregate(b, node, aggregate);
+        let parts = &self.state.row_parts;
+        let (input, valid) = (parts.values[number], parts.present[number]);
+        if self.state.statements.any {
+            // It is no matter of the row, but of the result.
+            self.state.result_valid = both(b, self.state.result_valid, valid);
+        }
+        let valid = if self.state.statements.any { Ref::NONE } else { valid };
+        Val { value: b.raw_convert(input, fold.result(ty)), valid }
     }
 
-    /// The parameter that is this aggregate: an old one or a new one.
-    fn aggregate(&mut self, b: &mut Builder, node: Node, aggregate: Aggregate) -> Ref {
+    /// The number of this aggregate: an old one or a new one.
+    fn aggregate(&mut self, b: &mut Builder, node: Node, aggregate: Aggregate) -> usize {
         let parts = &mut self.state.row_parts;
         if let Some(known) = parts.aggregates.iter().position(|a| *a == aggregate) {
-            return parts.values[known];
+            return known;
         }
         if parts.aggregates.len() == AGGREGATES {
             let message = format!("the formula has more than {AGGREGATES} different aggregates over rows");
             self.sink.push(Diagnostic::error("limit/aggregates", node.span(), message));
         }
         let parts = &mut self.state.row_parts;
-        parts.sources.push(Source::Aggregate(parts.aggregates.len() as u32));
+        let number = parts.aggregates.len();
         parts.aggregates.push(aggregate);
-        let input = b.param(aggregate.fold.accumulated(aggregate.carrier));
-        parts.values.push(input);
-        input
+        parts.sources.push(Source::Aggregate(number as u32));
+        parts.values.push(b.param(aggregate.fold.accumulated(aggregate.carrier)));
+        let mut present = Ref::NONE;
+        if aggregate.fold.may_be_null() {
+            parts.sources.push(Source::Present(number as u32));
+            present = b.param(Type::Bool);
+        }
+        parts.present.push(present);
+        number
     }
 
     /// The argument of a row function must be one for the row, and not of an iteration; and what may fail in it must

@@ -22,6 +22,7 @@ pub(crate) fn request<'a>() -> Request<'a> {
         fast: false,
         checked: false,
         columns: false,
+        nullable: &[],
         limits: Limits::default(),
         level: Level::V1,
     }

@@ -1,0 +1,109 @@
+//! Random functions as kernels, at every level and under every chaos switch, against the interpreter, row by row.
+
+use crate::differential::{Random, levels, shows_a_nan, soup_of};
+use crate::ir::Func;
+use crate::ir::build::BuildOptions;
+use crate::ir::eval::{Scratch, evaluate};
+use crate::isa::x64::features::Level;
+use crate::mach::walk::Chaos;
+use crate::mem::{Arena, Mode};
+use crate::pipeline::Compiler;
+use crate::run::host::Context;
+use crate::run::view::bytes_of;
+use crate::types::{Type, Value};
+
+/// As many rows as the longest step has, twice over.
+const ROWS: usize = 128;
+
+/// What a row should become; none if it shows which NaN there is, which nobody promises.
+enum Row {
+    Values(Vec<Value>),
+    Unspecified,
+    Fails,
+}
+
+fn rows_of(func: &Func, random: &mut Random) -> (Vec<Vec<u64>>, Vec<Row>) {
+    let mut scratch = Scratch::default();
+    let args: Vec<Vec<u64>> = (0..ROWS).map(|_| func.params.iter().map(|&ty| random.value(ty)).collect()).collect();
+    let row = |args: &Vec<u64>| match evaluate(func, args, &mut scratch) {
+        Err(_) => Row::Fails,
+        Ok(()) if shows_a_nan(func, &scratch) => Row::Unspecified,
+        Ok(()) => Row::Values(func.results.iter().map(|&r| scratch.value(func, r)).collect()),
+    };
+    let rows = args.iter().map(row).collect();
+    (args, rows)
+}
+
+/// Compiles the function in the compiler to a kernel and runs that.
+fn compare(compiler: &mut Compiler, random: &mut Random, level: Level, chaos: Chaos, arena: &Arena, note: &str) {
+    let func = &compiler.builder.func;
+    let (args, rows) = rows_of(func, random);
+    let note = &format!("{note}\n{}", crate::ir::text::print(func));
+    let outputs: Vec<Type> = func.results.iter().map(|&r| func.ty(r)).collect();
+    let mut columns: Vec<Vec<u8>> = Vec::new();
+    for (i, &ty) in func.params.iter().enumerate() {
+        let bytes = args.iter().flat_map(|row| row[i].to_le_bytes().into_iter().take(bytes_of(ty)));
+        columns.push(bytes.collect());
+    }
+    columns.extend(outputs.iter().map(|&ty| vec![0; ROWS * bytes_of(ty)]));
+    let inputs = func.params.len();
+    let made = compiler.emit_kernel_with(level, chaos, false).unwrap_or_else(|| panic!("{note}: no kernel"));
+    let kernel = compiler.emitted_kernel(made).seal(arena).unwrap();
+    let step = kernel.rows_per_step();
+    let places: Vec<*mut u8> = columns.iter_mut().map(|column| column.as_mut_ptr()).collect();
+    // SAFETY: every column has as many rows as the steps have, and the outputs are apart from all else.
+    let done = unsafe { kernel.run(&places, ROWS / step, &Context::default()) };
+    let fails = rows.iter().position(|row| matches!(row, Row::Fails)).unwrap_or(ROWS);
+    assert_eq!(done, fails / step, "{note}: steps done; row {fails} fails");
+    for (row, want) in rows.iter().enumerate().take(done * step) {
+        let Row::Values(want) = want else { continue };
+        for (i, (want, &ty)) in want.iter().zip(&outputs).enumerate() {
+            let mut word = [0; 8];
+            let size = bytes_of(ty);
+            word[..size].copy_from_slice(&columns[inputs + i][row * size..][..size]);
+            let word = u64::from_le_bytes(word);
+            assert!(ty != Type::Bool || word < 2, "{note}: a bool of {word}");
+            let got = Value::from_bits(ty, word);
+            assert!(got.same(*want), "{note}: row {row}, result {i} of {:x?}: {got}, not {want}", args[row]);
+        }
+    }
+}
+
+/// Functions of inputs of all types, or of one type alone, so that rows per step vary.
+fn run(seeds: std::ops::Range<u64>, size: usize, loops: bool, chaos: impl Fn(u64) -> Chaos) {
+    let mut compiler = Compiler::new(&[]);
+    let arena = Arena::new(Mode::Strict);
+    let mixed: Vec<Type> = (0..8).map(|i| Type::ALL[i % 5]).collect();
+    let narrow = [Type::F32, Type::I32, Type::Bool, Type::F32, Type::I32];
+    for seed in seeds {
+        for level in levels() {
+            let mut random = Random(seed * 2 + 1);
+            let size = 3 + random.below(size);
+            let options = BuildOptions { optimise: seed % 2 == 0, checked: seed % 5 == 0, ..BuildOptions::default() };
+            let params = if seed % 4 == 3 { &narrow[..] } else { &mixed };
+            soup_of(&mut compiler.builder, &mut random, size, options, params, loops);
+            let note = format!("seed {seed} {level:?}");
+            compare(&mut compiler, &mut random, level, chaos(seed), &arena, &note);
+        }
+    }
+}
+
+#[test]
+fn random_kernels() {
+    run(0..400, 60, false, |_| Chaos::default());
+}
+
+#[test]
+fn random_kernels_with_loops() {
+    run(1000..1400, 60, true, |_| Chaos::default());
+}
+
+#[test]
+fn random_allocation() {
+    run(2000..2300, 60, true, |seed| Chaos { seed: seed * 2 + 1, ..Chaos::default() });
+}
+
+#[test]
+fn few_registers() {
+    run(3000..3300, 40, true, |seed| Chaos { registers: [u32::MAX, 0xff, 0x1e], seed: seed % 2 * 77 });
+}
