@@ -161,6 +161,24 @@ fn words(array: &ArrayRef) -> Vec<Option<String>> {
 }
 
 #[test]
+fn dictionaries_that_change_become_values_in_an_arrow_file() {
+    let workshop = Workshop::new();
+    let (file, out) = (workshop.path("in.arrows"), workshop.path("out.arrow"));
+    let part = |words: [&str; 2]| {
+        let words: DictionaryArray<Int32Type> = words.into_iter().map(Some).collect();
+        batch(vec![("word", arc(words)), ("x", arc(Int32Array::from(vec![1, 2])))])
+    };
+    write(&file, &[part(["a", "b"]), part(["c", "d"])]);
+    done(&["run", text(&file), "--let", "y = x + 1", "-o", text(&out)]);
+    let words = read(&out)["word"].as_string::<i32>().iter().flatten().collect::<Vec<_>>().join("");
+    assert_eq!(words, "abcd");
+    // A stream keeps them.
+    let out = workshop.path("out.arrows");
+    done(&["run", text(&file), "--let", "y = x + 1", "-o", text(&out)]);
+    assert!(matches!(read(&out)["word"].data_type(), DataType::Dictionary(..)));
+}
+
+#[test]
 fn every_type_as_text() {
     let workshop = Workshop::new();
     let file = workshop.path("in.parquet");
