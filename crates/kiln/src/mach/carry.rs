@@ -58,7 +58,7 @@ impl Walk {
                 self.send_to_slot(target, func, value(join), slot, join.ty);
             }
         }
-        self.handing_over = false;
+        // A register that is wanted for the copies may be that of another one of these values, which is then read again.
         for (phi, old) in aside {
             let scratch = std::mem::replace(&mut self.slot[phi.index()], old);
             if !self.read_slots.contains(&scratch) {
@@ -71,6 +71,7 @@ impl Walk {
             self.emit(target.load(reg, ty, stack::<T>(old)));
             self.unlock_all();
         }
+        self.handing_over = false;
     }
 
     /// Gives new slots to carried values that are in slots which are about to be written, and that become others. Tells
