@@ -393,7 +393,7 @@ fn lead(call: Call<'_>, first: usize, step: usize) -> usize {
     let Some(output) = call.places.get(call.inputs) else { return 0 };
     let (size, address) = (output.size(), output.row(first).addr());
     let before = address.wrapping_neg() % (step * size).min(LINE);
-    if before % size == 0 { before / size } else { 0 }
+    if before.is_multiple_of(size) { before / size } else { 0 }
 }
 
 /// Evaluates rows of columns that pass through the buffer: `all`, or those that are not contiguous. Without `all` the

@@ -286,16 +286,19 @@ impl Lanes {
     #[cfg(target_arch = "x86_64")]
     unsafe fn write(self, area: *mut u8, row: usize, word: u64) {
         let ((at, bytes), (_, code)) = (self.row(0, row), self.place(0));
+        // SAFETY: the caller vouches for the area, of which every row of the result is a part.
+        let to = unsafe { area.add(at) };
         let word = match code {
-            // SAFETY: as for the write below, and the rows before this one have been written.
-            Lanes::BITS if row > 0 => (unsafe { area.add(at).cast::<u64>().read_unaligned() }) | (word & 1) << row,
+            Lanes::BITS if row > 0 => {
+                // SAFETY: the bits of the rows before this one have been written there.
+                let before = unsafe { to.cast::<u64>().read_unaligned() };
+                before | (word & 1) << row
+            }
             Lanes::BITS => word & 1,
             Lanes::MASK_FOUR | Lanes::MASK_EIGHT => (word & 1).wrapping_neg(),
             _ => word,
         };
-        // SAFETY: the caller vouches for the area, of which every row of the result is a part.
-        let to = unsafe { area.add(at) };
-        // SAFETY: the same.
+        // SAFETY: the same as above.
         unsafe { std::ptr::copy_nonoverlapping(word.to_le_bytes().as_ptr(), to, bytes) };
     }
 }

@@ -26,8 +26,8 @@ impl Packed {
         let (from, to) = (func.ty(Ref(node.a)), node.ty);
         match (from, to) {
             (Type::Bool, Type::Bool) => self.bitcast(walk, func, r, node),
-            (Type::Bool, _) => self.from_bool(walk, func, r, node),
-            (_, Type::Bool) => self.to_bool(walk, func, r, node),
+            (Type::Bool, _) => self.bool_to_number(walk, func, r, node),
+            (_, Type::Bool) => self.number_to_bool(walk, func, r, node),
             (Type::F32, Type::F64) => self.unary(walk, func, r, node, to, F32_TO_F64, 0),
             (Type::F64, Type::F32) => self.unary(walk, func, r, node, from, F64_TO_F32, 0),
             (Type::I32, Type::F64) => self.unary(walk, func, r, node, to, I32_TO_F64, 0),

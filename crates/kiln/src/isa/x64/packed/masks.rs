@@ -346,7 +346,7 @@ impl Packed {
     }
 
     /// Number to bool: is it not zero?
-    pub(super) fn to_bool(&self, walk: &mut Walk, func: &Func, r: Ref, node: &Node) {
+    pub(super) fn number_to_bool(&self, walk: &mut Walk, func: &Func, r: Ref, node: &Node) {
         let ty = func.ty(Ref(node.a));
         let (form, w) = (self.form(ty), wide(ty));
         let to = walk.def(self, func, r);
@@ -372,7 +372,7 @@ impl Packed {
     }
 
     /// Bool to number: 1 where it is true.
-    pub(super) fn from_bool(&self, walk: &mut Walk, func: &Func, r: Ref, node: &Node) {
+    pub(super) fn bool_to_number(&self, walk: &mut Walk, func: &Func, r: Ref, node: &Node) {
         let ty = node.ty;
         let one = match ty {
             Type::F64 => 1f64.to_bits(),

@@ -201,6 +201,7 @@ impl Packed {
     }
 
     /// `op a` by one instruction, which may have an immediate; `wider` is the wider one of its two types.
+    #[allow(clippy::too_many_arguments, reason = "the operands of one instruction and where they go")]
     fn unary(&self, walk: &mut Walk, func: &Func, r: Ref, node: &Node, wider: Type, family: Family, imm: i32) {
         let to = walk.def(self, func, r);
         walk.unlock(to);
