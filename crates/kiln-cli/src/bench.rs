@@ -41,6 +41,11 @@ fn median(mut times: Vec<f64>) -> f64 {
     times.get(times.len() / 2).copied().unwrap_or(f64::NAN)
 }
 
+/// The least: what a bound is made of.
+fn least(times: impl Iterator<Item = f64>) -> f64 {
+    times.fold(f64::INFINITY, f64::min)
+}
+
 /// Seconds that `work` takes once, measured over enough repetitions.
 fn seconds(mut work: impl FnMut()) -> f64 {
     let mut times = 1;
@@ -231,7 +236,7 @@ fn arithmetic(engine: &Engine, function: &Function, rounds: usize) -> f64 {
         let formula = engine.formula(text).input("x", Some(*ty)).compile().ok().filter(|_| wanted > 0);
         formula.map_or(0.0, |formula| {
             let mut job = Job::new(formula, (0.5, 2.0), rows);
-            let time = median((0..rounds).map(|_| job.time()).collect());
+            let time = least((0..rounds).map(|_| job.time()));
             wanted as f64 * time / rows as f64 / count
         })
     };
@@ -261,13 +266,13 @@ fn columns(engine: &Engine, function: &Function, args: &BenchArgs) -> Result<Str
         let mut job = Job::new(function.clone(), args.range, rows);
         job.run().map_err(|error| Failure::input(error.to_string()))?;
         let mut sum = sum_of(engine, function).map(|sum| Job::new(sum, args.range, rows));
-        let (mut own, mut least) = (Vec::new(), Vec::new());
+        let (mut own, mut moving) = (Vec::new(), Vec::new());
         for _ in 0..args.rounds {
             own.push(job.time());
-            least.extend(sum.as_mut().map(Job::time));
+            moving.extend(sum.as_mut().map(Job::time));
         }
         let own = median(own);
-        let memory = if least.is_empty() { 0.0 } else { median(least) };
+        let memory = if moving.is_empty() { 0.0 } else { least(moving.into_iter()) };
         let bound = memory.max(arithmetic * rows as f64);
         let name = if memory >= arithmetic * rows as f64 { "memory" } else { "arithmetic" };
         let row = if rows == 0 { "-".to_owned() } else { shown(own / rows as f64) };
