@@ -123,12 +123,12 @@ impl Function {
         stage.or(self.filtered().map(|filtered| &filtered.main))
     }
 
-    /// Can it not be called on a single row?
+    /// Does a filter apply before all else?
     pub(crate) fn has_filter(&self) -> bool {
         self.filtered().is_some()
     }
 
-    /// Is it more than a formula of each row by itself?
+    /// Can it not be called on a single row?
     pub(crate) fn is_about_columns(&self) -> bool {
         matches!(self.inner.role, Role::Staged(_) | Role::Filtered(_))
     }

@@ -27,7 +27,6 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 /// What evaluates rows of a formula.
 pub(crate) enum Machinery {
     /// Machine code over columns.
-    #[cfg_attr(not(test), allow(dead_code, reason = "no stage makes such code yet"))]
     Kernel(Kernel),
     /// The interpreter of blocks of rows.
     Blocks(Box<BlockEngine>),

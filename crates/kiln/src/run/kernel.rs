@@ -23,11 +23,9 @@ pub(crate) type KernelEntry =
     unsafe extern "C" fn(columns: *const *mut u8, steps: usize, context: *const Context) -> usize;
 
 /// The most rows that a step may have.
-#[allow(dead_code, reason = "no stage makes such code yet")]
 pub(crate) const MAX_ROWS_PER_STEP: usize = 64;
 
 /// Code from the pipeline that keeps the contract above.
-#[allow(dead_code, reason = "no stage makes such code yet")]
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct EmittedKernel<'a> {
     bytes: &'a [u8],
@@ -35,7 +33,6 @@ pub(crate) struct EmittedKernel<'a> {
     rows_per_step: usize,
 }
 
-#[allow(dead_code, reason = "no stage makes such code yet")]
 impl<'a> EmittedKernel<'a> {
     /// To be called by the pipeline alone: `bytes` are the code that it generated for so many columns, inputs and outputs
     /// together.
@@ -64,7 +61,6 @@ pub(crate) struct Kernel {
 
 #[derive(Clone, Debug)]
 enum Code {
-    #[allow(dead_code, reason = "no stage makes such code yet")]
     Sealed(Sealed),
     /// A Rust function that keeps the contract, in place of machine code.
     #[cfg(test)]
@@ -82,16 +78,6 @@ impl Kernel {
     #[inline]
     pub(crate) fn rows_per_step(&self) -> usize {
         self.rows_per_step
-    }
-
-    /// The machine code.
-    #[allow(dead_code, reason = "no stage makes such code yet")]
-    pub(crate) fn bytes(&self) -> &[u8] {
-        match &self.code {
-            Code::Sealed(sealed) => sealed.bytes(),
-            #[cfg(test)]
-            Code::Fake(_) => &[],
-        }
     }
 
     /// Evaluates steps; gives how many were completed.
