@@ -561,3 +561,31 @@ fn the_interpreter_runs_blocks() {
         assert_eq!(compile(&engine, params, text).column_engine(), ColumnEngine::Blocks, "{text}");
     }
 }
+
+#[test]
+fn native_kernels_outlive_their_function_and_run_on_many_threads() {
+    for (name, engine) in engines() {
+        let kernel = compile(&engine, "x: f64, n: i32", "if n == 0 { x } else { x / n }").native_kernel();
+        let interpreted = name.contains("interpreter");
+        assert_eq!(kernel.is_none(), interpreted, "{name}");
+        drop(engine);
+        let Some(kernel) = kernel else { continue };
+        assert_eq!(kernel.types(), [Type::F64, Type::I32, Type::F64]);
+        std::thread::scope(|scope| {
+            for factor in 1..4 {
+                let kernel = &kernel;
+                scope.spawn(move || {
+                    let (x, n, mut out) = (vec![f64::from(factor); 1000], [2i32], vec![0.0f64; 1000]);
+                    let args = [x.as_ptr().cast_mut().cast(), n.as_ptr().cast_mut().cast(), out.as_mut_ptr().cast()];
+                    // SAFETY: two columns of 1000 rows of eight bytes, and one value for all rows.
+                    let status =
+                        unsafe { kernel.get()(args.as_ptr(), &1000, [8, 0, 8].as_ptr(), std::ptr::null_mut()) };
+                    assert_eq!(status, 0);
+                    assert!(out.iter().all(|&v| v == f64::from(factor) / 2.0));
+                });
+            }
+        });
+    }
+    let engine = Engine::new();
+    assert!(engine.compile("x - mean(x)").unwrap().native_kernel().is_none());
+}
