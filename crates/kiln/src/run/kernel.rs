@@ -80,6 +80,18 @@ impl Kernel {
         self.rows_per_step
     }
 
+    /// How many of `rows` rows are in whole steps. A step is a power of two, and divisions would be a sixth of a short call.
+    #[inline]
+    pub(crate) fn whole(&self, rows: usize) -> usize {
+        rows & self.rows_per_step.wrapping_neg()
+    }
+
+    /// How many steps these whole steps are.
+    #[inline]
+    pub(crate) fn steps(&self, rows: usize) -> usize {
+        rows >> self.rows_per_step.trailing_zeros()
+    }
+
     /// Evaluates steps; gives how many were completed.
     ///
     /// # Safety
