@@ -17,6 +17,7 @@ use super::kernel::Kernel;
 use super::layout::Place;
 use super::rows::move_rows;
 use super::threads::Threads;
+use super::view::bytes_of;
 use crate::ir::blocks::{Blocks, Memory};
 use crate::ir::eval::{Scratch, Stop};
 use crate::types::Type;
@@ -62,6 +63,14 @@ pub(crate) struct Prepared {
     pub(crate) hosts: Hosts,
 }
 
+impl Prepared {
+    /// Are so many rows of results better streamed, where their columns allow it?
+    pub(crate) fn streams(&self, rows: usize) -> bool {
+        let bytes: usize = self.types[self.inputs..].iter().map(|&ty| bytes_of(ty)).sum();
+        matches!(self.machinery, Machinery::Kernel(_)) && rows.saturating_mul(bytes) >= STREAMED_FROM
+    }
+}
+
 /// What a formula calls of the host program.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Hosts {
@@ -88,6 +97,8 @@ struct Call<'a> {
     rows: usize,
     /// Is an output in the same place as an input?
     in_place: bool,
+    /// What evaluates steps of which all outputs are aligned.
+    streaming: Option<&'a Kernel>,
 }
 
 /// Rows that pass through a buffer at once.
@@ -96,6 +107,8 @@ const BLOCK: usize = 256;
 const STAGE: usize = 16 << 10;
 /// Calls of so many steps begin by aligning them.
 const ALIGNED_FROM: usize = 16;
+/// Outputs of so many bytes in all are streamed: more than the caches of one core hold, which then serve the inputs.
+const STREAMED_FROM: usize = 4 << 20;
 /// Columns in the buffer begin at multiples of so many bytes.
 const LINE: usize = 64;
 
@@ -120,12 +133,13 @@ pub(crate) fn with_array<T: Copy, R>(n: usize, value: T, f: impl FnOnce(&mut [T]
 }
 
 /// Evaluates `rows` rows of columns: `places` are those of the inputs, then of the outputs. `scalar` is the same formula
-/// for one row.
+/// for one row, and so is `streaming`, where it is wanted.
 ///
 /// # Panics
 /// If there are fewer columns, columns of other types, or fewer rows.
 pub(crate) fn evaluate(
     prepared: &Prepared,
+    streaming: Option<&Kernel>,
     scalar: &Body,
     places: &[Place<'_>],
     rows: usize,
@@ -140,9 +154,16 @@ pub(crate) fn evaluate(
     }
     let inputs = prepared.inputs;
     match Tangle::of(places, inputs, rows) {
-        Tangle::Apart { in_place } => on_threads(prepared, scalar, &Call { places, inputs, rows, in_place }, threads),
+        Tangle::Apart { in_place } => {
+            on_threads(prepared, scalar, &Call { places, inputs, rows, in_place, streaming }, threads)
+        }
         Tangle::Tangled => with_own_outputs(places, inputs, rows, |apart| {
-            on_threads(prepared, scalar, &Call { places: apart, inputs, rows, in_place: false }, threads)
+            on_threads(
+                prepared,
+                scalar,
+                &Call { places: apart, inputs, rows, in_place: false, streaming: None },
+                threads,
+            )
         }),
     }
 }
@@ -354,24 +375,25 @@ fn run_kernel(kernel: &Kernel, call: &Call<'_>, first: usize) -> usize {
         };
     }
     with_array(call.places.len(), std::ptr::null_mut(), |columns| {
-        let mut run = |row: usize, steps: usize| {
+        let mut run = |kernel: &Kernel, row: usize, steps: usize| {
             for (column, place) in columns.iter_mut().zip(call.places) {
                 *column = place.row(row);
             }
             // SAFETY: the columns are contiguous and have the rows of these steps (`evaluate` asserts it); outputs are apart from
-            // everything or in the place of an input (`Tangle`). The function around the formula owns what the code calls.
-            // The guard-page tests of tests/columns.rs would die of a row too many.
+            // everything or in the place of an input (`Tangle`), and aligned where the kernel streams (`are_aligned`). The function
+            // around the formula owns what the code calls. The guard-page tests of tests/columns.rs would die of a row too many.
             unsafe { kernel.run(columns, steps, &context) }
         };
         // One step as the rows begin, and on from where they are aligned: rows of both get the same values twice.
         let lead = if call.in_place || rows < ALIGNED_FROM * step { 0 } else { lead(call, first, step) };
-        if lead > 0 && run(first, 1) == 0 {
+        if lead > 0 && run(kernel, first, 1) == 0 {
             return 0;
         }
         let (start, rows_left) = (first + lead, rows - lead);
         let whole = kernel.whole(rows_left);
         if whole > 0 {
-            let done = run(start, kernel.steps(whole)) * step;
+            let streaming = call.streaming.filter(|_| !call.in_place && are_aligned(call, start, step));
+            let done = run(streaming.unwrap_or(kernel), start, kernel.steps(whole)) * step;
             if done < whole {
                 return if lead > 0 { step.max(lead + done) } else { done };
             }
@@ -381,10 +403,15 @@ fn run_kernel(kernel: &Kernel, call: &Call<'_>, first: usize) -> usize {
         }
         if whole > 0 && !call.in_place {
             // The last step once more, further on.
-            return if run(first + rows - step, 1) == 1 { rows } else { lead + whole };
+            return if run(kernel, first + rows - step, 1) == 1 { rows } else { lead + whole };
         }
         whole + run_staged(kernel, call, first + whole, rows - whole, true, &context)
     })
+}
+
+/// Are the rows of a step aligned in all outputs, from `row` on?
+fn are_aligned(call: &Call<'_>, row: usize, step: usize) -> bool {
+    call.places[call.inputs..].iter().all(|place| place.row(row).addr().is_multiple_of((step * place.size()).min(LINE)))
 }
 
 /// Rows before the first one at which a step of the output is aligned, if that can be; other columns mostly are where it is.

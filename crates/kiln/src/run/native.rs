@@ -110,9 +110,9 @@ unsafe extern "C" fn enter(
     super::columns::with_array(target.types.len(), Place::NONE, |places| {
         for (i, (place, &ty)) in places.iter_mut().zip(&target.types).enumerate() {
             // SAFETY: the caller passes as many addresses as there are columns.
-            let start = unsafe { args.add(i).read_unaligned() };
+            let start = unsafe { args.wrapping_add(i).read_unaligned() };
             // SAFETY: and as many strides.
-            let stride = unsafe { strides.add(i).read_unaligned() };
+            let stride = unsafe { strides.wrapping_add(i).read_unaligned() };
             *place = if i < target.inputs {
                 // SAFETY: the caller promises of each input what a view does.
                 Place::of_input(unsafe { Column::from_raw(ty, start, rows, stride) })

@@ -95,8 +95,10 @@ pub fn by_native(kernel: &NativeKernel, lays: &[Lay], rows: usize, memory: &mut 
     let starts: Vec<*mut u8> = lays.iter().map(|lay| base.wrapping_add(lay.start)).collect();
     let strides: Vec<isize> = lays.iter().map(|lay| lay.stride).collect();
     let (n, mut row) = (rows as isize, -1isize);
+    // SAFETY: the kernel outlives the call.
+    let call = unsafe { kernel.get() };
     // SAFETY: the rows lie in the memory, which nobody else uses; `by_columns` has checked that.
-    let status = unsafe { kernel.get()(starts.as_ptr(), &n, strides.as_ptr(), (&raw mut row).cast()) };
+    let status = unsafe { call(starts.as_ptr(), &n, strides.as_ptr(), (&raw mut row).cast()) };
     assert_eq!(status == 0, row == -1, "status {status}, row {row}");
     if status == 0 { Ok(()) } else { Err(row as usize) }
 }
