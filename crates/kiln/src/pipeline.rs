@@ -248,6 +248,7 @@ impl Compiler {
             node_limit: request.limits.nodes,
             trace,
             contract: request.level >= Level::V3,
+            inline: false,
         });
         let source = if request.definitions.is_empty() { source } else { &self.whole };
         self.front.check(source, request, &mut self.builder);
@@ -341,6 +342,10 @@ impl Compiler {
         let pinned = |&r: &Ref| self.builder.func.node(r).op == Op::CallPinned;
         if self.builder.func.effects.iter().any(pinned) {
             return None;
+        }
+        if level >= Level::V3 {
+            // Below, what kernels are made of would be calls itself.
+            self.optimiser.inline(&mut self.builder);
         }
         self.walk.schedule.prepare(&self.builder.func, |_| false, |_| true);
         let schedule = &self.walk.schedule;
