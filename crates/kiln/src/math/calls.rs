@@ -12,7 +12,7 @@
 #![forbid(unsafe_code)]
 
 use super::lanes::{Fused, Nodes, Plain};
-use super::{exp, log, trig};
+use super::{exp, log, pow, trig};
 use crate::ir::Ref;
 use crate::ir::build::{Builder, Inline};
 use crate::ops::Meaning;
@@ -85,6 +85,27 @@ macro_rules! over_lanes {
         };
     )*};
 }
+macro_rules! over_lanes2 {
+    ($($constant:ident $name:literal $path:path, $inline:expr;)*) => {$(
+        pub(crate) static $constant: Routine = Routine {
+            name: $name,
+            wide: |a, b, _| {
+                let (x, y) = (f64::from_word(a), f64::from_word(b));
+                fused(|| $path(&Fused, x, y), || $path(&Plain, x, y)).to_word()
+            },
+            narrow: |a, b, _| {
+                let (x, y) = (f64::from(f32::from_word(a)), f64::from(f32::from_word(b)));
+                (fused(|| $path(&Fused, x, y), || $path(&Plain, x, y)) as f32).to_word()
+            },
+            inline: $inline,
+        };
+    )*};
+}
+macro_rules! kernels2 {
+    ($($constant:ident $name:literal $path:path;)*) => {
+        over_lanes2! { $($constant $name $path, Some(|b, args| inline2(b, args, |l, x, y| $path(l, x, y)));)* }
+    };
+}
 macro_rules! kernels {
     ($($constant:ident $name:literal $path:path;)*) => {
         over_lanes! { $($constant $name $path, Some(|b, args| inline1(b, args, |l, x| $path(l, x)));)* }
@@ -99,6 +120,14 @@ fn inline1(b: &mut Builder, args: &[Ref], kernel: impl Fn(&Nodes<'_>, Ref) -> Re
     b.raw_convert(y, ty)
 }
 
+/// The same of two arguments.
+fn inline2(b: &mut Builder, args: &[Ref], kernel: impl Fn(&Nodes<'_>, Ref, Ref) -> Ref) -> Ref {
+    let ty = b.ty(args[0]);
+    let [x, y] = [args[0], args[1]].map(|arg| b.raw_convert(arg, Type::F64));
+    let z = kernel(&Nodes::new(b), x, y);
+    b.raw_convert(z, ty)
+}
+
 // constant, name in listings, kernel
 kernels! {
     EXP "exp" exp::exp;
@@ -110,6 +139,14 @@ kernels! {
     SIN "sin" trig::sin;
     COS "cos" trig::cos;
     TAN "tan" trig::tan;
+}
+kernels2! {
+    POW "pow" pow::pow;
+    LOG_BASE "logbase" pow::log_base;
+}
+over_lanes2! {
+    POW_ODD "powodd" pow::pow_odd, None;
+    LOG_BASE_ODD "logbaseodd" pow::log_base_odd, None;
 }
 over_lanes! {
     LOG_ODD "logodd" log::log_odd, None;
@@ -144,10 +181,8 @@ routines! {
 }
 
 routines! {
-    POW "pow" |x, y| libm::pow(x, y);
     ATAN2 "atan2" |y, x| libm::atan2(y, x);
     HYPOT "hypot" |x, y| hypot(x, y, 0.0);
-    LOG_BASE "logbase" |x, base| log_base(x, base);
 }
 
 /// `hypot` of three.
@@ -354,27 +389,6 @@ fn cospi(x: f64) -> f64 {
 /// The crate's has values for large negative numbers.
 fn acosh(x: f64) -> f64 {
     if x < 1.0 { f64::NAN } else { libm::acosh(x) }
-}
-
-fn log_base(x: f64, base: f64) -> f64 {
-    if base == 2.0 {
-        return libm::log2(x);
-    }
-    if base == 10.0 {
-        return libm::log10(x);
-    }
-    let quotient = libm::log(x) / libm::log(base);
-    // Three roundings lose log(243, 3) = 5 and log(3, 9) = 1/2. A whole number this near whose power is x, or a whole
-    // root, is the better answer.
-    let is_near = |whole: f64, of: f64| (of - whole).abs() <= 4.0 * f64::EPSILON * whole.abs();
-    let (power, root) = (libm::rint(quotient), libm::rint(1.0 / quotient));
-    if is_near(power, quotient) && libm::pow(base, power) == x {
-        power
-    } else if is_near(root, 1.0 / quotient) && libm::pow(x, root) == base {
-        1.0 / root
-    } else {
-        quotient
-    }
 }
 
 fn ldexp(x: f64, n: i64) -> f64 {

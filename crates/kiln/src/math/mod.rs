@@ -19,6 +19,7 @@ pub(crate) mod calls;
 mod exp;
 mod lanes;
 mod log;
+mod pow;
 pub(crate) mod power;
 mod rows;
 #[cfg(test)]
