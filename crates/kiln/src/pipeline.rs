@@ -150,8 +150,8 @@ const TWO_WAYS: [usize; 2] = [24, 60];
 /// What must be known of a kernel besides its code.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Kernel {
-    columns: usize,
-    rows: usize,
+    pub(crate) columns: usize,
+    pub(crate) rows: usize,
 }
 
 /// All stages, with the memory that they reuse.
