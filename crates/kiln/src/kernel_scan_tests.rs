@@ -103,7 +103,7 @@ impl Scan<'_> {
 
     /// Does the instruction jump to the end of the function, behind the loop over steps?
     fn leaves(&self, inst: &Instruction, code: &[Instruction]) -> bool {
-        let last_back = code.iter().filter(|i| i.is_jcc_short_or_near() && i.near_branch_target() < i.ip()).last();
+        let last_back = code.iter().rfind(|i| i.is_jcc_short_or_near() && i.near_branch_target() < i.ip());
         inst.is_jcc_short_or_near() && last_back.is_some_and(|back| inst.near_branch_target() > back.ip())
     }
 
