@@ -61,7 +61,7 @@ fn main() -> ExitCode {
             command.args([".ci/run", "--no-install"]);
             run(command)
         }
-        Task::Bless => cargo(&["test", "--workspace"], true),
+        Task::Bless => cargo(&["test"], true),
         Task::Gen => cargo(&["test", "-p", "kiln", "--lib", "tables"], true),
         Task::Bench(arguments) => match bench::run(&arguments) {
             Ok(()) => true,
