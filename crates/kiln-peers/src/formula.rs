@@ -302,9 +302,11 @@ struct Parser<'a> {
     lets: Vec<(String, Tree)>,
 }
 
-/// Infix operators with the precedence on their left and on their right.
+/// An infix operator with the precedence on its left and on its right.
+type Infix = (&'static str, Binary, u8, u8);
+
 #[rustfmt::skip]
-const INFIX: [(&str, Binary, u8, u8); 11] = [
+const INFIX: [Infix; 11] = [
     ("<=", Binary::LessEqual, 5, 6), (">=", Binary::GreaterEqual, 5, 6), ("<", Binary::Less, 5, 6), (">", Binary::Greater, 5, 6),
     ("or", Binary::Or, 1, 2), ("and", Binary::And, 3, 4),
     ("+", Binary::Add, 7, 8), ("-", Binary::Sub, 7, 8), ("*", Binary::Mul, 9, 10), ("/", Binary::Div, 9, 10),
@@ -360,7 +362,7 @@ impl<'a> Parser<'a> {
         Some(name)
     }
 
-    fn infix(&mut self) -> Option<(&'static (&'static str, Binary, u8, u8), &'a str)> {
+    fn infix(&mut self) -> Option<(&'static Infix, &'a str)> {
         self.skip();
         INFIX.iter().find_map(|row| {
             let rest =

@@ -180,7 +180,7 @@ impl Session {
         for results in all {
             println!("\n{}", heading(&results.title));
             print!("{}", results.times(reference).show(markdown));
-            if let Some(table) = results.accuracy() {
+            if let Some(table) = results.accuracy(reference) {
                 println!("\n{}", heading("The worst error of these results, units of the last place"));
                 print!("{}", table.show(markdown));
             }
@@ -198,7 +198,7 @@ impl Session {
     }
 
     fn notes(&self) -> Table {
-        let mut table = Table::new(["engine", "what one has to know"]);
+        let mut table = Table::new(["engine", "what one has to know"]).prose();
         for engine in &self.engines {
             let row_by_row = if engine.goes_row_by_row() { "; columns are calls row by row" } else { "" };
             table.push(vec![engine.name().to_owned(), engine.note() + row_by_row]);
@@ -236,8 +236,8 @@ fn run(command: Command) -> Result<(), String> {
             session.prepare()?;
             let call = session.call();
             let columns = session.columns();
-            println!();
             let (markdown, reference) = (session.options.markdown, &session.options.reference);
+            println!("\n{}\n", report::legend(reference));
             print!("{}", report::summary(&compile, &call, &columns, reference).show(markdown));
             let all: Vec<&Results> = [&compile, &call].into_iter().chain(&columns).collect();
             session.show(&all)

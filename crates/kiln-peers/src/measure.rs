@@ -59,8 +59,11 @@ fn repeats(work: &mut dyn FnMut()) -> u32 {
     }
 }
 
+/// What is measured of an engine, by its number.
+type Work<'a> = (usize, Box<dyn FnMut() + 'a>);
+
 /// Median nanoseconds of each of these, in turns.
-fn in_turns(works: &mut [(usize, Box<dyn FnMut() + '_>)], rounds: usize) -> Vec<(usize, f64)> {
+fn in_turns(works: &mut [Work<'_>], rounds: usize) -> Vec<(usize, f64)> {
     let repeats: Vec<u32> = works.iter_mut().map(|(_, work)| repeats(work)).collect();
     let mut times = vec![vec![]; works.len()];
     for _ in 0..rounds {
@@ -75,12 +78,12 @@ fn in_turns(works: &mut [(usize, Box<dyn FnMut() + '_>)], rounds: usize) -> Vec<
 /// From text to something that can be called, and dropping it. Programs are run once.
 pub(crate) fn compile(formula: &Formula, engines: &mut [Box<dyn Engine>], rounds: usize) -> Vec<Cell> {
     let mut cells = vec![Cell::default(); engines.len()];
-    let mut works: Vec<(usize, Box<dyn FnMut() + '_>)> = vec![];
+    let mut works: Vec<Work<'_>> = vec![];
     for (at, engine) in engines.iter_mut().enumerate() {
         if engine.is_process() {
             let mut done = false;
             let taken = time(&mut || done = engine.compile(formula, Purpose::Calls).is_ok());
-            cells[at].time = done.then(|| taken.as_secs_f64() * 1e9);
+            cells[at].time = done.then_some(taken.as_secs_f64() * 1e9);
         } else if engine.compile(formula, Purpose::Calls).is_ok() {
             works.push((
                 at,
@@ -108,13 +111,24 @@ impl Race {
     pub(crate) fn new(formula: &Formula, engines: &mut [Box<dyn Engine>], purpose: Purpose, rows: usize) -> Race {
         let data = Data::new(formula, rows);
         let compile = |engine: &mut Box<dyn Engine>| {
-            let rows_are_many = purpose == Purpose::Columns && rows > ROWS;
-            if rows_are_many && engine.goes_row_by_row() {
+            let goes = match purpose {
+                Purpose::Calls => true,
+                // Who goes row by row takes as long for each of many rows.
+                Purpose::Columns => engine.has_columns() && (rows <= ROWS || !engine.goes_row_by_row()),
+            };
+            if !goes {
                 return None;
             }
-            let mut runner = engine.compile(formula, purpose).ok()?;
-            runner.load(&data.inputs);
-            Some(runner)
+            match engine.compile(formula, purpose) {
+                Ok(mut runner) => {
+                    runner.load(&data.inputs);
+                    Some(runner)
+                }
+                Err(reason) => {
+                    eprintln!("{}: {} is left out: {reason}", formula.name, engine.name());
+                    None
+                }
+            }
         };
         Race { runners: engines.iter_mut().map(compile).collect(), data, purpose }
     }

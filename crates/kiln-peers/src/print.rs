@@ -220,7 +220,7 @@ const NUMBA: Syntax = Syntax {
     and_or: Some((" and ", " or ")),
     min_max: Some(("min", "max")),
     choice: Some(["pick(", ", ", ", ", ")"]),
-    conditions: Conditions::Converted("float(", ")"),
+    conditions: Conditions::Converted("(1.0 if ", " else 0.0)"),
     ..NUMPY
 };
 
@@ -246,6 +246,7 @@ const NUMEXPR: Syntax = Syntax {
 
 const POLARS: Syntax = Syntax {
     name: "polars",
+    number: |value| format!("pl.lit({value:?})"),
     unary: |op| {
         Some(match op {
             Unary::Neg => ("", ""),
@@ -458,7 +459,7 @@ mod tests {
                 "(-(x**2))*y/3.0-(x-y)",
                 "(-(x**2))*y/3.0-(x-y)",
                 "(-(x**2))*y/3.0-(x-y)",
-                "(-(x**2))*y/3.0-(x-y)",
+                "(-(x**2))*y/pl.lit(3.0)-(x-y)",
                 "(-pow(x, 2))*y/3.0::DOUBLE-(x-y)",
             ]
         );
@@ -474,7 +475,7 @@ mod tests {
                 "np.where((x>1.0) & (y<2.0), np.exp(x)**y, np.log(y))",
                 "pick(x>1.0 and y<2.0, np.exp(x)**y, np.log(y))",
                 "where((x>1.0) & (y<2.0), exp(x)**y, log(y))",
-                "pl.when((x>1.0) & (y<2.0)).then((x).exp()**y).otherwise((y).log())",
+                "pl.when((x>pl.lit(1.0)) & (y<pl.lit(2.0))).then((x).exp()**y).otherwise((y).log())",
                 "if(x>1.0::DOUBLE and y<2.0::DOUBLE, pow(exp(x), y), ln(y))",
             ]
         );

@@ -23,12 +23,18 @@ pub(crate) struct Results {
 /// Text in rows and columns.
 pub(crate) struct Table {
     rows: Vec<Vec<String>>,
+    is_prose: bool,
 }
 
 impl Table {
     /// A table with these headings.
     pub(crate) fn new(head: impl IntoIterator<Item = impl Into<String>>) -> Table {
-        Table { rows: vec![head.into_iter().map(Into::into).collect()] }
+        Table { rows: vec![head.into_iter().map(Into::into).collect()], is_prose: false }
+    }
+
+    /// Cells are sentences, not numbers.
+    pub(crate) fn prose(self) -> Table {
+        Table { is_prose: true, ..self }
     }
 
     /// One more row.
@@ -52,8 +58,12 @@ impl Table {
                 }
             } else {
                 for (at, (cell, width)) in row.iter().zip(&widths).enumerate() {
-                    // Names to the left, numbers to the right.
-                    let _ = if at == 0 { write!(text, "{cell:width$}") } else { write!(text, "  {cell:>width$}") };
+                    // Names and sentences to the left, numbers to the right.
+                    let _ = match at {
+                        0 => write!(text, "{cell:width$}"),
+                        _ if self.is_prose => write!(text, "  {cell}"),
+                        _ => write!(text, "  {cell:>width$}"),
+                    };
                 }
                 text.push('\n');
             }
@@ -66,7 +76,6 @@ impl Table {
 pub(crate) fn number(value: f64) -> String {
     match value {
         v if !v.is_finite() => "inf".to_owned(),
-        v if v >= 1000.0 && v < 1e7 => format!("{v:.0}"),
         v if v >= 1e7 => format!("{v:.0e}"),
         v if v >= 100.0 => format!("{v:.0}"),
         v if v >= 10.0 => format!("{v:.1}"),
@@ -126,6 +135,15 @@ impl Results {
         errors
     }
 
+    /// How much larger the worst errors of an engine are than those of another, on average; half a unit, which rounding
+    /// costs everybody, is added to both.
+    fn error_ratio(&self, name: &str, reference: &str) -> String {
+        let (Some(at), Some(reference)) = (self.engine(name), self.engine(reference)) else { return "-".to_owned() };
+        let ratios =
+            self.cells.iter().filter_map(|cells| Some((cells[at].error? + 0.5) / (cells[reference].error? + 0.5)));
+        mean_shown(mean(ratios), self.cells.len())
+    }
+
     /// Compiling is shown in microseconds, running in nanoseconds.
     fn scale(&self) -> f64 {
         if self.command == "compile" { 1000.0 } else { 1.0 }
@@ -154,7 +172,7 @@ impl Results {
     }
 
     /// The worst errors by formula; `None` where none were measured.
-    pub(crate) fn accuracy(&self) -> Option<Table> {
+    pub(crate) fn accuracy(&self, reference: &str) -> Option<Table> {
         if !self.cells.iter().flatten().any(|cell| cell.error.is_some()) {
             return None;
         }
@@ -167,6 +185,10 @@ impl Results {
             let errors = self.errors(engine);
             shown(errors.get(errors.len() / 2).copied())
         };
+        if self.engine(reference).is_some() {
+            let ratios = self.engines.iter().map(|engine| self.error_ratio(engine, reference));
+            table.push([format!("mean / {reference}")].into_iter().chain(ratios).collect());
+        }
         table.push(["median of all".to_owned()].into_iter().chain(self.engines.iter().map(middle)).collect());
         Some(table)
     }
@@ -186,23 +208,35 @@ impl Results {
     }
 }
 
+/// What has to be said of `summary`.
+pub(crate) fn legend(reference: &str) -> String {
+    format!(
+        "Geometric means. Calls, rows and errors are ratios to {reference} over the formulas that both have, whose number stands \
+         in brackets where it is not all; below 1 is better. Compiling is in microseconds."
+    )
+}
+
 /// One row for each engine from the results of all commands.
 pub(crate) fn summary(compile: &Results, call: &Results, columns: &[Results], reference: &str) -> Table {
-    let mut head = vec!["engine".to_owned(), "compile, us".to_owned(), format!("call / {reference}")];
+    let mut head: Vec<String> = ["engine", "compile, us", "call: arithmetic", "all"].map(str::to_owned).into();
     for results in columns {
         let rows = results.command.trim_start_matches("columns ");
-        head.extend(["arithmetic", "transcendental", "all"].map(|kind| format!("{rows} rows, {kind} / {reference}")));
+        head.extend([format!("{rows} rows: arithmetic"), "transcendental".to_owned(), "all".to_owned()]);
     }
-    head.extend(["error, median ULP".to_owned(), "worst ULP".to_owned()]);
+    head.extend(["error", "error, median ULP", "worst ULP"].map(str::to_owned));
     let mut table = Table::new(head);
     for name in &compile.engines {
-        let mut row = vec![(*name).to_owned(), compile.time(name, None, 1000.0), call.ratio(name, reference, None)];
+        let mut row = vec![(*name).to_owned(), compile.time(name, None, 1000.0)];
+        row.extend([Some(Kind::Arithmetic), None].map(|kind| call.ratio(name, reference, kind)));
         for results in columns {
             for kind in [Some(Kind::Arithmetic), Some(Kind::Transcendental), None] {
                 row.push(results.ratio(name, reference, kind));
             }
         }
-        let errors = columns.first().unwrap_or(call).errors(name);
+        // Who has no columns has calls.
+        let judged = columns.first().filter(|results| !results.errors(name).is_empty()).unwrap_or(call);
+        let errors = judged.errors(name);
+        row.push(judged.error_ratio(name, reference));
         row.extend([errors.get(errors.len() / 2), errors.last()].map(|error| shown(error.copied())));
         table.push(row);
     }
@@ -232,6 +266,7 @@ mod tests {
         assert_eq!(results.time("a", None, 1.0), "4.00");
         assert_eq!(results.ratio("a", "missing", None), "-");
         assert_eq!(results.errors("a"), [1.0, 4.0]);
+        assert_eq!(results.error_ratio("a", "b"), "1.50 (1)");
     }
 
     #[test]
@@ -242,7 +277,7 @@ mod tests {
             table.show(true).starts_with("| formula | a | b |\n|---|---|---|\n| f | 2.00 | 1.00 |\n| g | 8.00 | - |\n")
         );
         assert!(table.show(false).starts_with("formula"));
-        assert!(results.accuracy().unwrap().show(true).contains("| g | 4.00 | - |"));
+        assert!(results.accuracy("b").unwrap().show(true).contains("| g | 4.00 | - |"));
         assert_eq!(results.json().len(), 4);
     }
 

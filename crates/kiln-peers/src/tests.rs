@@ -44,6 +44,7 @@ fn engines_agree_with_kiln() {
             let kiln = race.results(0, 203).expect("Kiln computes everything");
             for (at, engine) in engines.iter().enumerate() {
                 let Some(results) = race.results(at, 203) else { continue };
+                assert!(results.iter().all(|result| !result.is_nan()), "{} of {}", engine.name(), formula.name);
                 computed[at] += 1;
                 // Nearly equal values are subtracted, and a quotient has poles.
                 if engine.precision() == Precision::Single && formula.name == "arash_rat" {

@@ -49,11 +49,12 @@ impl Engine for Kiln {
         }
     }
 
+    fn has_columns(&self) -> bool {
+        self.variant != Variant::DualMapped
+    }
+
     fn compile(&mut self, formula: &Formula, purpose: Purpose) -> Result<Box<dyn Compiled>, String> {
         let engine = self.engine.as_ref().map_err(Clone::clone)?;
-        if purpose == Purpose::Columns && self.variant == Variant::DualMapped {
-            return Err("kernels are the same as those of kiln".to_owned());
-        }
         let names: Vec<&str> = formula.inputs.iter().map(|input| input.name.as_str()).collect();
         let text = formula.kiln_text();
         let request = engine.formula(&text).params(&names.join(", ")).compile_for(purpose, names.len());

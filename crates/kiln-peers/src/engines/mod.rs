@@ -56,6 +56,11 @@ pub(crate) trait Engine {
         false
     }
 
+    /// Is it worth asking for columns? Otherwise another engine does the same.
+    fn has_columns(&self) -> bool {
+        true
+    }
+
     /// Compiles many formulas together, where that saves time; they are asked for one by one afterwards.
     fn prepare(&mut self, _formulas: &[Formula]) -> Result<(), String> {
         Ok(())

@@ -166,10 +166,12 @@ fn list(formula: &Formula, each: impl Fn(&str, usize) -> String) -> String {
 fn c(formulas: &[Formula]) -> Result<String, String> {
     let (all, powers) = printed(formulas, &C)?;
     let mut text = String::from("#include <math.h>\n#include <stddef.h>\n");
-    text += "static inline double smaller(double a, double b) { return a < b ? a : b; }\n";
-    text += "static inline double larger(double a, double b) { return a > b ? a : b; }\n";
+    // Long formulas would be called for each row otherwise.
+    text += "#define INLINE static inline __attribute__((always_inline)) double\n";
+    text += "INLINE smaller(double a, double b) { return a < b ? a : b; }\n";
+    text += "INLINE larger(double a, double b) { return a > b ? a : b; }\n";
     for n in powers {
-        let _ = write!(text, "static inline double p{n}(double x1) {{ ");
+        let _ = write!(text, "INLINE p{n}(double x1) {{ ");
         for square in squares(n) {
             let _ = write!(text, "double x{square} = x{0}*x{0}; ", square / 2);
         }
@@ -178,7 +180,7 @@ fn c(formulas: &[Formula]) -> Result<String, String> {
     for (formula, printed) in formulas.iter().zip(all) {
         let (name, params) = (&formula.name, list(formula, |name, _| format!("double {name}")));
         let (lets, result) = (printed.lets, printed.result);
-        let _ = writeln!(text, "static inline double e_{name}({params}) {{ {lets}return {result}; }}");
+        let _ = writeln!(text, "INLINE e_{name}({params}) {{ {lets}return {result}; }}");
         let arguments = list(formula, |name, _| name.to_owned());
         let _ = writeln!(text, "double s_{name}({params}) {{ return e_{name}({arguments}); }}");
         let _ = writeln!(text, "void c_{name}(size_t rows, const double *const *in, double *restrict out) {{");

@@ -40,15 +40,17 @@ fn application(formula: &Formula) -> Result<Application, Box<dyn std::error::Err
     let maker = Maker(formula);
     let states: Vec<_> =
         formula.inputs.iter().map(|input| Expr::var(&input.name).to_variable()).collect::<Result<_, _>>()?;
+    // Of the equations those whose names begin so are definitions, and the others results.
     let lets = formula.lets.iter().enumerate();
-    let algs = lets.map(|(at, (_, tree))| Expr::equation(&Expr::var(&maker.name(at)), &maker.expr(tree))).collect();
+    let mut obs: Vec<_> =
+        lets.map(|(at, (_, tree))| Expr::equation(&Expr::var(&maker.name(at)), &maker.expr(tree))).collect();
     let mut result = maker.expr(&formula.result);
     if formula.is_condition {
         result = result.ifelse(&Expr::from(1.0), &Expr::from(0.0));
     }
-    let obs = vec![Expr::equation(&Expr::var("$0"), &result)];
+    obs.push(Expr::equation(&Expr::var("$0"), &result));
     let iv = Expr::var("$_").to_variable()?;
-    let model = CellModel { iv, params: vec![], states, algs, odes: vec![], obs };
+    let model = CellModel { iv, params: vec![], states, algs: vec![], odes: vec![], obs };
     let mut config = Config::default();
     // Otherwise kernels read rows, and over columns they read what is not theirs.
     config.set_symbolica(false);
@@ -61,7 +63,7 @@ struct Maker<'a>(&'a Formula);
 impl Maker<'_> {
     /// Definitions may hide others, so their number is part of their name.
     fn name(&self, at: usize) -> String {
-        format!("{}_{at}", self.0.lets[at].0)
+        format!("__{}_{at}", self.0.lets[at].0)
     }
 
     fn expr(&self, tree: &Tree) -> Expr {
