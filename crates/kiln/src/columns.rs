@@ -8,10 +8,12 @@
 use crate::engine::Function;
 use crate::error::RunError;
 use crate::run::columns::{self, Machinery, with_array};
+use crate::run::kernel::{Kernel, Stores};
 use crate::run::layout::Place;
 use crate::run::pieces;
 use crate::run::threads::Threads;
 use crate::run::view::{AsColumn, AsColumnMut, Column};
+use std::sync::OnceLock;
 
 /// What runs a formula over columns.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,6 +32,8 @@ pub(crate) struct Prepared {
     columns: columns::Prepared,
     /// The formula for single rows, if its own code is entered by native values.
     scalar: Option<Function>,
+    /// The kernel that streams, made when it is first wanted; none if it is refused.
+    streaming: OnceLock<Option<Kernel>>,
 }
 
 impl Function {
@@ -143,7 +147,9 @@ impl Function {
     ) -> Result<(), RunError> {
         let prepared = self.prepared()?;
         let scalar = prepared.scalar.as_ref().unwrap_or(self);
-        let done = columns::evaluate(&prepared.columns, scalar.body(), places, rows, threads);
+        let wanted = || prepared.streaming.get_or_init(|| self.kernel(Stores::Streaming)).as_ref();
+        let streaming = if prepared.columns.streams(rows) { wanted() } else { None };
+        let done = columns::evaluate(&prepared.columns, streaming, scalar.body(), places, rows, threads);
         done.map_err(|failure| scalar.stopped(failure.stop).in_row(before + failure.row))
     }
 
@@ -180,13 +186,13 @@ impl Function {
 
     fn prepare(&self) -> Result<Prepared, RunError> {
         let scalar = self.scalar_for_columns()?;
-        let kernel = self.kernel().map(Machinery::Kernel);
+        let kernel = self.kernel(Stores::Cached).map(Machinery::Kernel);
         let blocks = || Some(Machinery::Blocks(Box::new(columns::BlockEngine::new(self.blocks()?))));
         let machinery = kernel.or_else(blocks).unwrap_or(Machinery::Rows);
         let types = self.params().iter().map(|param| param.ty).chain(self.outputs().iter().map(|output| output.ty));
         let (types, inputs, hosts) = (types.collect(), self.params().len(), self.hosts());
         let columns = columns::Prepared { machinery, types, inputs, hosts };
-        Ok(Prepared { scalar, columns })
+        Ok(Prepared { scalar, columns, streaming: OnceLock::new() })
     }
 
     /// Do the columns suit the formula? How many rows are there?

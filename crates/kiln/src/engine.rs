@@ -28,6 +28,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 mod batch;
 mod filter;
+mod native;
 mod stages;
 
 use stages::Role;

@@ -13,7 +13,7 @@ use crate::isa::x64::features::Level;
 use crate::isa::x64::text::push_text;
 use crate::mach::listing;
 use crate::ops::Op;
-use crate::pipeline::{Compiler, Definitions, Request, Target, instructions, origins};
+use crate::pipeline::{Compiler, Definitions, Request, Stores, Target, instructions, origins};
 use crate::span::{Diagnostic, Place, Span};
 use std::time::{Duration, Instant};
 
@@ -212,7 +212,7 @@ impl Inspection {
     /// The same of its kernel over columns; empty if there is none.
     pub(crate) fn kernel_listing(compiler: &mut Compiler, request: &Request<'_>, level: Level) -> String {
         let mut text = String::new();
-        if compiler.check(request).is_ok() && compiler.emit_kernel(level, true).is_some() {
+        if compiler.check(request).is_ok() && compiler.emit_kernel(level, Stores::Cached, true).is_some() {
             listing::write(instructions(&compiler.walk), &compiler.buffer, push_text, &mut text);
         }
         text

@@ -9,11 +9,17 @@ use crate::mach::walk::Chaos;
 use crate::mem::{Arena, Mode};
 use crate::pipeline::Compiler;
 use crate::run::host::Context;
+use crate::run::kernel::Stores;
 use crate::run::view::bytes_of;
 use crate::types::{Type, Value};
 
 /// As many rows as the longest step has, twice over.
 const ROWS: usize = 128;
+
+/// Rows of a step of any kernel begin at the beginning of one.
+#[derive(Clone, Copy)]
+#[repr(align(64))]
+struct Line([u8; 64]);
 
 /// What a row should become; none if it shows which NaN there is, which nobody promises.
 enum Row {
@@ -36,22 +42,24 @@ fn rows_of(func: &Func, random: &mut Random) -> (Vec<Vec<u64>>, Vec<Row>) {
 
 /// Compiles the function in the compiler to a kernel and runs that.
 fn compare(compiler: &mut Compiler, random: &mut Random, level: Level, chaos: Chaos, arena: &Arena, note: &str) {
+    let stores = if random.below(3) == 0 { Stores::Streaming } else { Stores::Cached };
     let func = &compiler.builder.func;
     let (args, rows) = rows_of(func, random);
     let note = &format!("{note}\n{}", crate::ir::text::print(func));
     let outputs: Vec<Type> = func.results.iter().map(|&r| func.ty(r)).collect();
-    let mut columns: Vec<Vec<u8>> = Vec::new();
+    let mut columns: Vec<Vec<Line>> = Vec::new();
     for (i, &ty) in func.params.iter().enumerate() {
         let bytes = args.iter().flat_map(|row| row[i].to_le_bytes().into_iter().take(bytes_of(ty)));
-        columns.push(bytes.collect());
+        let bytes: Vec<u8> = bytes.collect();
+        columns.push(bytes.chunks_exact(64).map(|line| Line(line.try_into().unwrap())).collect());
     }
-    columns.extend(outputs.iter().map(|&ty| vec![0; ROWS * bytes_of(ty)]));
+    columns.extend(outputs.iter().map(|&ty| vec![Line([0; 64]); ROWS * bytes_of(ty) / 64]));
     let inputs = func.params.len();
-    let made = compiler.emit_kernel_with(level, chaos, false).unwrap_or_else(|| panic!("{note}: no kernel"));
+    let made = compiler.emit_kernel_with(level, stores, chaos, false).unwrap_or_else(|| panic!("{note}: no kernel"));
     let kernel = compiler.emitted_kernel(made).seal(arena).unwrap();
     let step = kernel.rows_per_step();
-    let places: Vec<*mut u8> = columns.iter_mut().map(|column| column.as_mut_ptr()).collect();
-    // SAFETY: every column has as many rows as the steps have, and the outputs are apart from all else.
+    let places: Vec<*mut u8> = columns.iter_mut().map(|column| column.as_mut_ptr().cast()).collect();
+    // SAFETY: every column is aligned and has as many rows as the steps have, and the outputs are apart from all else.
     let done = unsafe { kernel.run(&places, ROWS / step, &Context::default()) };
     let fails = rows.iter().position(|row| matches!(row, Row::Fails)).unwrap_or(ROWS);
     assert_eq!(done, fails / step, "{note}: steps done; row {fails} fails");
@@ -60,7 +68,7 @@ fn compare(compiler: &mut Compiler, random: &mut Random, level: Level, chaos: Ch
         for (i, (want, &ty)) in want.iter().zip(&outputs).enumerate() {
             let mut word = [0; 8];
             let size = bytes_of(ty);
-            word[..size].copy_from_slice(&columns[inputs + i][row * size..][..size]);
+            word[..size].copy_from_slice(&columns[inputs + i][row * size / 64].0[row * size % 64..][..size]);
             let word = u64::from_le_bytes(word);
             assert!(ty != Type::Bool || word < 2, "{note}: a bool of {word}");
             let got = Value::from_bits(ty, word);

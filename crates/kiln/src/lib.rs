@@ -54,6 +54,7 @@ pub use functions::{FunctionInfo, functions};
 pub use inspect::{Inspection, PassEvent};
 pub use mem::Mode;
 pub use run::host::{HostBody, HostReturn};
+pub use run::native::{NativeKernel, NativeLoop};
 pub use run::view::{AsColumn, AsColumnMut, Column, ColumnMut};
 pub use span::{Diagnostic, Place, Span};
 pub use types::{Type, Value};

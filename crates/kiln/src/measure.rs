@@ -9,7 +9,7 @@ use crate::engine::{Options, Param};
 use crate::isa::x64::abi::Convention;
 use crate::isa::x64::features::Level;
 use crate::mem::{Arena, Mode, Sealed};
-use crate::pipeline::{Compiler, Definitions, Request, Target};
+use crate::pipeline::{Compiler, Definitions, Request, Stores, Target};
 use crate::types::Type;
 
 /// A compiler whose stages are called one by one.
@@ -80,7 +80,7 @@ impl Stages {
 
     /// Values, which are lost, to the bytes of a kernel over columns. Is there one?
     pub fn kernel(&mut self) -> bool {
-        self.compiler.emit_kernel(self.asked.level, false).is_some()
+        self.compiler.emit_kernel(self.asked.level, Stores::Cached, false).is_some()
     }
 
     /// How many values the formula became.

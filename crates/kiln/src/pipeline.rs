@@ -32,6 +32,7 @@ use crate::opt::stages::{Stages, Uncut};
 use crate::run::host::HostFunction;
 use crate::run::invoke::Emitted;
 use crate::run::kernel::EmittedKernel;
+pub(crate) use crate::run::kernel::Stores;
 use crate::span::{Diagnostic, Place, Span};
 use crate::text::{self, FrontEnd, Limits};
 use crate::types::Type;
@@ -152,6 +153,7 @@ const TWO_WAYS: [usize; 2] = [24, 60];
 pub(crate) struct Kernel {
     columns: usize,
     rows: usize,
+    stores: Stores,
 }
 
 /// All stages, with the memory that they reuse.
@@ -324,12 +326,18 @@ impl Compiler {
 
     /// Compiles the function in the builder to a kernel over columns, if it can run over many rows at once: not if it
     /// calls functions that have effects or can fail, which are called row by row.
-    pub(crate) fn emit_kernel(&mut self, level: Level, mark: bool) -> Option<Kernel> {
-        self.emit_kernel_with(level, Chaos::default(), mark)
+    pub(crate) fn emit_kernel(&mut self, level: Level, stores: Stores, mark: bool) -> Option<Kernel> {
+        self.emit_kernel_with(level, stores, Chaos::default(), mark)
     }
 
     /// The same by unusual ways.
-    pub(crate) fn emit_kernel_with(&mut self, level: Level, chaos: Chaos, mark: bool) -> Option<Kernel> {
+    pub(crate) fn emit_kernel_with(
+        &mut self,
+        level: Level,
+        stores: Stores,
+        chaos: Chaos,
+        mark: bool,
+    ) -> Option<Kernel> {
         let pinned = |&r: &Ref| self.builder.func.node(r).op == Op::CallPinned;
         if self.builder.func.effects.iter().any(pinned) {
             return None;
@@ -340,16 +348,16 @@ impl Compiler {
         let ways = self.optimiser.spread(&mut self.builder, &|r| schedule.arm_costs(r), most);
         let func = &self.builder.func;
         debug_assert_eq!(verify::verify(func), Ok(()));
-        let target = Packed::new(level, func, ways as u32);
+        let target = Packed::new(level, func, ways as u32, stores);
         let columns = (func.params.len() + func.results.len()) / ways;
-        let kernel = Kernel { columns, rows: target.rows_per_step() as usize };
+        let kernel = Kernel { columns, rows: target.rows_per_step() as usize, stores };
         let fits = !self.builder.overflowed && packed::kernel::compile(&mut self.walk, &target, func, chaos).is_ok();
         (fits && self.encode_walk(mark).is_ok()).then_some(kernel)
     }
 
     /// The kernel that was emitted last.
     pub(crate) fn emitted_kernel(&self, kernel: Kernel) -> EmittedKernel<'_> {
-        EmittedKernel::from_pipeline(self.buffer.bytes(), kernel.columns, kernel.rows)
+        EmittedKernel::from_pipeline(self.buffer.bytes(), kernel.columns, kernel.rows, kernel.stores)
     }
 
     /// Compiles the function in the builder; its bytes are in `self.buffer`.

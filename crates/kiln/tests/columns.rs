@@ -561,3 +561,51 @@ fn the_interpreter_runs_blocks() {
         assert_eq!(compile(&engine, params, text).column_engine(), ColumnEngine::Blocks, "{text}");
     }
 }
+
+#[test]
+fn native_kernels_outlive_their_function_and_run_on_many_threads() {
+    for (name, engine) in engines() {
+        let kernel = compile(&engine, "x: f64, n: i32", "if n == 0 { x } else { x / n }").native_kernel();
+        let interpreted = name.contains("interpreter");
+        assert_eq!(kernel.is_none(), interpreted, "{name}");
+        drop(engine);
+        let Some(kernel) = kernel else { continue };
+        assert_eq!(kernel.types(), [Type::F64, Type::I32, Type::F64]);
+        std::thread::scope(|scope| {
+            for factor in 1..4 {
+                // SAFETY: the kernel outlives the threads.
+                let call = unsafe { kernel.get() };
+                scope.spawn(move || {
+                    let (x, n, mut out) = (vec![f64::from(factor); 1000], [2i32], vec![0.0f64; 1000]);
+                    let args = [x.as_ptr().cast_mut().cast(), n.as_ptr().cast_mut().cast(), out.as_mut_ptr().cast()];
+                    // SAFETY: two columns of 1000 rows of eight bytes, and one value for all rows.
+                    let status = unsafe { call(args.as_ptr(), &1000, [8, 0, 8].as_ptr(), std::ptr::null_mut()) };
+                    assert_eq!(status, 0);
+                    assert!(out.iter().all(|&v| v == f64::from(factor) / 2.0));
+                });
+            }
+        });
+    }
+    let engine = Engine::new();
+    assert!(engine.compile("x - mean(x)").unwrap().native_kernel().is_none());
+}
+
+#[test]
+fn large_outputs_are_streamed_and_no_different() {
+    // Four megabytes of results and some rows more, so that no part is whole steps.
+    let rows = (1 << 19) + 13;
+    let cases = [(1, "{ a: x + 1, b: f32(x), c: x > 0 }", 64), (2, "x * 1.5 - 1", 64), (2, "x * 1.5 - 1", 71)];
+    for (threads, text, gap) in cases {
+        for (name, engine) in engines_with(|options| options.threads = NonZeroUsize::new(threads)) {
+            let function = compile(&engine, "x: f64", text);
+            let (inputs, outputs) = types(&function);
+            let mut setter = Setter::new();
+            for ty in inputs.iter().chain(&outputs) {
+                setter.add(*ty, size(*ty) as isize, rows, gap);
+            }
+            let mut random = Random(11);
+            let memory = setter.fill(inputs.len(), rows, |_, _, ty| random.value(ty));
+            compare(&function, &setter.lays, rows, &memory, &|| format!("{name}, {threads} threads: {text}"));
+        }
+    }
+}

@@ -32,7 +32,7 @@ const KNOWS: &[(&str, &[&str])] = &[
     ("error",    &["types", "span", "mem"]),
     ("pipeline", &["types", "span", "ops", "ir", "isa", "mach", "run", "text", "error", "math", "opt"]),
     ("engine",   &["types", "span", "ops", "ir", "isa", "mem", "run", "text", "error", "pipeline", "inspect", "columns",
-        "aggregate"]),
+        "aggregate", "asm"]),
     ("columns",  &["types", "run", "error", "engine"]),
     ("inspect",  &["types", "span", "ops", "ir", "opt", "isa", "mach", "error", "pipeline", "engine"]),
     ("measure",  &["types", "isa", "mem", "engine", "pipeline"]),

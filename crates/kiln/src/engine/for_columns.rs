@@ -9,7 +9,7 @@ use crate::error::RunError;
 use crate::ir::blocks::Blocks;
 use crate::run::columns::Hosts;
 use crate::run::invoke::Body;
-use crate::run::kernel::Kernel;
+use crate::run::kernel::{Kernel, Stores};
 use crate::run::threads::Threads;
 use std::sync::OnceLock;
 
@@ -37,19 +37,19 @@ impl Function {
 
     /// Machine code over columns; none where machine code is not wanted or refused, and for formulas that must be evaluated
     /// row by row.
-    pub(crate) fn kernel(&self) -> Option<Kernel> {
+    pub(crate) fn kernel(&self, stores: Stores) -> Option<Kernel> {
         self.inner.body.code()?;
         let (shared, formula) = (&self.inner.shared, self.formula());
         let mut compiler = shared.compiler();
         if let Role::Stage(number) = self.inner.role {
-            let kernel = formula.stage_kernel(&mut compiler, number);
+            let kernel = formula.stage_kernel(&mut compiler, number, stores);
             shared.put_back(compiler);
             return kernel;
         }
         let kernel = formula.front(&mut compiler, &Wanted::Dynamic, false).ok().and_then(|compiled| {
             // The same source, so the same formula, unless it was typed from outside.
             let same = compiled.params[..] == self.inner.params[..] && compiled.outputs[..] == self.inner.outputs[..];
-            let kernel = compiler.emit_kernel(shared.level, false).filter(|_| same)?;
+            let kernel = compiler.emit_kernel(shared.level, stores, false).filter(|_| same)?;
             compiler.emitted_kernel(kernel).seal(&shared.arena).ok()
         });
         shared.put_back(compiler);

@@ -15,7 +15,7 @@ use crate::ir::rows::{Aggregate, Feed, Source};
 use crate::isa::x64::abi::Convention;
 use crate::pipeline::Compiler;
 use crate::run::invoke::Body;
-use crate::run::kernel::Kernel;
+use crate::run::kernel::{Kernel, Stores};
 use crate::run::view::{AsColumn, AsColumnMut, Column, ColumnMut};
 use crate::types::{Type, Value};
 
@@ -91,12 +91,12 @@ impl Formula<'_> {
     }
 
     /// The kernel of the stage with this number.
-    pub(super) fn stage_kernel(&self, compiler: &mut Compiler, number: usize) -> Option<Kernel> {
+    pub(super) fn stage_kernel(&self, compiler: &mut Compiler, number: usize, stores: Stores) -> Option<Kernel> {
         let request = self.request(true);
         compiler.check(&request).ok()?;
         let stage = compiler.cut(&request).ok()??.stages.into_iter().nth(number)?;
         compiler.builder.func = stage.func;
-        let kernel = compiler.emit_kernel(self.shared.level, false)?;
+        let kernel = compiler.emit_kernel(self.shared.level, stores, false)?;
         compiler.emitted_kernel(kernel).seal(&self.shared.arena).ok()
     }
 }

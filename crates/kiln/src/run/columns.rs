@@ -17,6 +17,7 @@ use super::kernel::Kernel;
 use super::layout::Place;
 use super::rows::move_rows;
 use super::threads::Threads;
+use super::view::bytes_of;
 use crate::ir::blocks::{Blocks, Memory};
 use crate::ir::eval::{Scratch, Stop};
 use crate::types::Type;
@@ -62,6 +63,14 @@ pub(crate) struct Prepared {
     pub(crate) hosts: Hosts,
 }
 
+impl Prepared {
+    /// Are so many rows of results better streamed, where their columns allow it?
+    pub(crate) fn streams(&self, rows: usize) -> bool {
+        let bytes: usize = self.types[self.inputs..].iter().map(|&ty| bytes_of(ty)).sum();
+        matches!(self.machinery, Machinery::Kernel(_)) && rows.saturating_mul(bytes) >= STREAMED_FROM
+    }
+}
+
 /// What a formula calls of the host program.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Hosts {
@@ -88,6 +97,8 @@ struct Call<'a> {
     rows: usize,
     /// Is an output in the same place as an input?
     in_place: bool,
+    /// What evaluates steps of which all outputs are aligned.
+    streaming: Option<&'a Kernel>,
 }
 
 /// Rows that pass through a buffer at once.
@@ -96,6 +107,8 @@ const BLOCK: usize = 256;
 const STAGE: usize = 16 << 10;
 /// Calls of so many steps begin by aligning them.
 const ALIGNED_FROM: usize = 16;
+/// Outputs of so many bytes in all are streamed: more than the caches of one core hold, which then serve the inputs.
+const STREAMED_FROM: usize = 4 << 20;
 /// Columns in the buffer begin at multiples of so many bytes.
 const LINE: usize = 64;
 
@@ -120,12 +133,13 @@ pub(crate) fn with_array<T: Copy, R>(n: usize, value: T, f: impl FnOnce(&mut [T]
 }
 
 /// Evaluates `rows` rows of columns: `places` are those of the inputs, then of the outputs. `scalar` is the same formula
-/// for one row.
+/// for one row, and so is `streaming`, where it is wanted.
 ///
 /// # Panics
 /// If there are fewer columns, columns of other types, or fewer rows.
 pub(crate) fn evaluate(
     prepared: &Prepared,
+    streaming: Option<&Kernel>,
     scalar: &Body,
     places: &[Place<'_>],
     rows: usize,
@@ -140,9 +154,16 @@ pub(crate) fn evaluate(
     }
     let inputs = prepared.inputs;
     match Tangle::of(places, inputs, rows) {
-        Tangle::Apart { in_place } => on_threads(prepared, scalar, Call { places, inputs, rows, in_place }, threads),
+        Tangle::Apart { in_place } => {
+            on_threads(prepared, scalar, &Call { places, inputs, rows, in_place, streaming }, threads)
+        }
         Tangle::Tangled => with_own_outputs(places, inputs, rows, |apart| {
-            on_threads(prepared, scalar, Call { places: apart, inputs, rows, in_place: false }, threads)
+            on_threads(
+                prepared,
+                scalar,
+                &Call { places: apart, inputs, rows, in_place: false, streaming: None },
+                threads,
+            )
         }),
     }
 }
@@ -202,7 +223,7 @@ pub(crate) fn with_own_outputs<E>(
 }
 
 /// The columns of a call, for several threads.
-struct Everywhere<'a>(Call<'a>);
+struct Everywhere<'a>(&'a Call<'a>);
 
 // SAFETY: threads get chunks of rows that are apart from one another: `Tangle` has found that rows of outputs touch no other
 // rows, and `may_be_shared_out` that they do not touch one another and that none are cells. Who made the other views promised
@@ -211,19 +232,19 @@ unsafe impl Sync for Everywhere<'_> {}
 
 impl Everywhere<'_> {
     /// Some of the rows.
-    fn part<R>(&self, first: usize, rows: usize, f: impl FnOnce(Call<'_>) -> R) -> R {
+    fn part<R>(&self, first: usize, rows: usize, f: impl FnOnce(&Call<'_>) -> R) -> R {
         with_array(self.0.places.len(), Place::NONE, |part| {
             for (part, place) in part.iter_mut().zip(self.0.places) {
                 *part = place.part(first, rows);
             }
-            f(Call { places: part, rows, ..self.0 })
+            f(&Call { places: part, rows, ..*self.0 })
         })
     }
 }
 
 /// Evaluates all rows, chunk by chunk, on the threads that there are; the lowest row that fails is reported.
 #[inline]
-fn on_threads(prepared: &Prepared, scalar: &Body, call: Call<'_>, threads: &Threads) -> Result<(), Failure> {
+fn on_threads(prepared: &Prepared, scalar: &Body, call: &Call<'_>, threads: &Threads) -> Result<(), Failure> {
     if threads.count() == 1 || call.rows <= threads.chunk() || !may_be_shared_out(prepared.hosts, call) {
         let _environment = DefaultEnvironment::set();
         return chunk(&prepared.machinery, scalar, call);
@@ -232,14 +253,14 @@ fn on_threads(prepared: &Prepared, scalar: &Body, call: Call<'_>, threads: &Thre
 }
 
 /// May rows be evaluated out of order and on several threads?
-fn may_be_shared_out(hosts: Hosts, call: Call<'_>) -> bool {
+fn may_be_shared_out(hosts: Hosts, call: &Call<'_>) -> bool {
     let outputs_are_apart = call.places[call.inputs..].iter().all(|place| place.rows_are_apart(call.rows));
     // While this thread waits for others it may do other work of its pool, which may write to cells.
     outputs_are_apart && hosts != Hosts::WithEffects && !call.places.iter().any(Place::is_shared)
 }
 
 #[inline(never)]
-fn share_out(prepared: &Prepared, scalar: &Body, call: Call<'_>, threads: &Threads) -> Result<(), Failure> {
+fn share_out(prepared: &Prepared, scalar: &Body, call: &Call<'_>, threads: &Threads) -> Result<(), Failure> {
     let (size, chunks) = (threads.chunk(), call.rows.div_ceil(threads.chunk()));
     let call = Everywhere(call);
     // Chunks are taken in order, so those before the lowest one with a failure are finished by whoever took them.
@@ -268,7 +289,7 @@ fn share_out(prepared: &Prepared, scalar: &Body, call: Call<'_>, threads: &Threa
 }
 
 /// Evaluates all rows of columns that do not get in each other's way.
-fn chunk(machinery: &Machinery, scalar: &Body, call: Call<'_>) -> Result<(), Failure> {
+fn chunk(machinery: &Machinery, scalar: &Body, call: &Call<'_>) -> Result<(), Failure> {
     let mut from = 0;
     while from < call.rows {
         let (done, left) = match machinery {
@@ -285,7 +306,7 @@ fn chunk(machinery: &Machinery, scalar: &Body, call: Call<'_>) -> Result<(), Fai
 
 /// Evaluates rows by the scalar code.
 #[inline(never)]
-fn one_by_one(scalar: &Body, call: Call<'_>, rows: std::ops::Range<usize>) -> Result<(), Failure> {
+fn one_by_one(scalar: &Body, call: &Call<'_>, rows: std::ops::Range<usize>) -> Result<(), Failure> {
     if rows.is_empty() {
         return Ok(());
     }
@@ -310,7 +331,7 @@ fn one_by_one(scalar: &Body, call: Call<'_>, rows: std::ops::Range<usize>) -> Re
 
 /// Evaluates the rows from `first` on in blocks; gives how many were completed.
 #[inline(never)]
-fn run_blocks(engine: &BlockEngine, call: Call<'_>, first: usize) -> usize {
+fn run_blocks(engine: &BlockEngine, call: &Call<'_>, first: usize) -> usize {
     let blocks = &engine.blocks;
     let idle = engine.idle().pop();
     let mut memory = idle.unwrap_or_else(|| blocks.memory());
@@ -341,37 +362,38 @@ fn run_blocks(engine: &BlockEngine, call: Call<'_>, first: usize) -> usize {
 }
 
 /// Evaluates the rows from `first` on by machine code; gives how many were completed.
-fn run_kernel(kernel: &Kernel, call: Call<'_>, first: usize) -> usize {
+fn run_kernel(kernel: &Kernel, call: &Call<'_>, first: usize) -> usize {
     let (step, rows) = (kernel.rows_per_step(), call.rows - first);
-    let whole = rows - rows % step;
+    let whole = kernel.whole(rows);
     let context = Context::default();
     if !call.places.iter().all(Place::is_contiguous) {
         let done = run_staged(kernel, call, first, whole, false, &context);
         return if done < whole {
             done
         } else {
-            whole + run_staged(kernel, call, first + whole, rows % step, true, &context)
+            whole + run_staged(kernel, call, first + whole, rows - whole, true, &context)
         };
     }
     with_array(call.places.len(), std::ptr::null_mut(), |columns| {
-        let mut run = |row: usize, steps: usize| {
+        let mut run = |kernel: &Kernel, row: usize, steps: usize| {
             for (column, place) in columns.iter_mut().zip(call.places) {
                 *column = place.row(row);
             }
             // SAFETY: the columns are contiguous and have the rows of these steps (`evaluate` asserts it); outputs are apart from
-            // everything or in the place of an input (`Tangle`). The function around the formula owns what the code calls.
-            // The guard-page tests of tests/columns.rs would die of a row too many.
+            // everything or in the place of an input (`Tangle`), and aligned where the kernel streams (`are_aligned`). The function
+            // around the formula owns what the code calls. The guard-page tests of tests/columns.rs would die of a row too many.
             unsafe { kernel.run(columns, steps, &context) }
         };
         // One step as the rows begin, and on from where they are aligned: rows of both get the same values twice.
         let lead = if call.in_place || rows < ALIGNED_FROM * step { 0 } else { lead(call, first, step) };
-        if lead > 0 && run(first, 1) == 0 {
+        if lead > 0 && run(kernel, first, 1) == 0 {
             return 0;
         }
         let (start, rows_left) = (first + lead, rows - lead);
-        let whole = rows_left - rows_left % step;
+        let whole = kernel.whole(rows_left);
         if whole > 0 {
-            let done = run(start, whole / step) * step;
+            let streaming = call.streaming.filter(|_| !call.in_place && are_aligned(call, start, step));
+            let done = run(streaming.unwrap_or(kernel), start, kernel.steps(whole)) * step;
             if done < whole {
                 return if lead > 0 { step.max(lead + done) } else { done };
             }
@@ -381,14 +403,19 @@ fn run_kernel(kernel: &Kernel, call: Call<'_>, first: usize) -> usize {
         }
         if whole > 0 && !call.in_place {
             // The last step once more, further on.
-            return if run(first + rows - step, 1) == 1 { rows } else { lead + whole };
+            return if run(kernel, first + rows - step, 1) == 1 { rows } else { lead + whole };
         }
         whole + run_staged(kernel, call, first + whole, rows - whole, true, &context)
     })
 }
 
+/// Are the rows of a step aligned in all outputs, from `row` on?
+fn are_aligned(call: &Call<'_>, row: usize, step: usize) -> bool {
+    call.places[call.inputs..].iter().all(|place| place.row(row).addr().is_multiple_of((step * place.size()).min(LINE)))
+}
+
 /// Rows before the first one at which a step of the output is aligned, if that can be; other columns mostly are where it is.
-fn lead(call: Call<'_>, first: usize, step: usize) -> usize {
+fn lead(call: &Call<'_>, first: usize, step: usize) -> usize {
     let Some(output) = call.places.get(call.inputs) else { return 0 };
     let (size, address) = (output.size(), output.row(first).addr());
     let before = address.wrapping_neg() % (step * size).min(LINE);
@@ -398,7 +425,7 @@ fn lead(call: Call<'_>, first: usize, step: usize) -> usize {
 /// Evaluates rows of columns that pass through the buffer: `all`, or those that are not contiguous. Without `all` the
 /// rows must be whole steps. Gives how many rows were completed.
 #[inline(never)]
-fn run_staged(kernel: &Kernel, call: Call<'_>, first: usize, rows: usize, all: bool, context: &Context) -> usize {
+fn run_staged(kernel: &Kernel, call: &Call<'_>, first: usize, rows: usize, all: bool, context: &Context) -> usize {
     if rows == 0 {
         return 0;
     }
@@ -410,7 +437,7 @@ fn run_staged(kernel: &Kernel, call: Call<'_>, first: usize, rows: usize, all: b
     }
     // Whole steps, as many as there is room for.
     let wanted = BLOCK.min(rows.next_multiple_of(step));
-    let block = wanted.min(STAGE.saturating_sub(gaps) / per_row / step * step);
+    let block = wanted.min(kernel.whole(STAGE.saturating_sub(gaps) / per_row));
     let staged = Staged { kernel, call, first, rows, all, context };
     if block > 0 {
         let mut stage = MaybeUninit::<Stage>::uninit();
@@ -426,7 +453,7 @@ fn run_staged(kernel: &Kernel, call: Call<'_>, first: usize, rows: usize, all: b
 /// What [`run_staged`] is to do.
 struct Staged<'a> {
     kernel: &'a Kernel,
-    call: Call<'a>,
+    call: &'a Call<'a>,
     first: usize,
     rows: usize,
     all: bool,
@@ -476,7 +503,7 @@ impl Staged<'_> {
                 }
                 // SAFETY: columns in the buffer have room for the padded rows; those outside have these rows, which are whole
                 // steps then. Outputs outside are apart from everything or in the place of an input (`Tangle`).
-                let done = unsafe { self.kernel.run(columns, padded / step, self.context) } * step;
+                let done = unsafe { self.kernel.run(columns, self.kernel.steps(padded), self.context) } * step;
                 for (column, place) in columns.iter().zip(self.call.places).skip(self.call.inputs) {
                     if self.is_staged(place) {
                         // SAFETY: the place is that of an output, and has these rows; the code has stored them in the buffer.

@@ -12,6 +12,7 @@ pub(crate) mod host;
 pub(crate) mod invoke;
 pub(crate) mod kernel;
 pub(crate) mod layout;
+pub(crate) mod native;
 pub(crate) mod pieces;
 pub(crate) mod rows;
 pub(crate) mod threads;

@@ -14,22 +14,28 @@ use std::marker::PhantomData;
 ///
 /// Made from a slice, from a single value (which then stands in every row), or from raw parts. Rows need not be
 /// aligned, and may be any number of bytes apart, forwards or backwards.
+///
+/// The order of the fields is one that suits `Place`, which says why.
 #[derive(Clone, Copy)]
+#[repr(C)]
 pub struct Column<'a> {
-    ty: Type,
     start: *const u8,
-    rows: usize,
     stride: isize,
+    rows: usize,
+    ty: Type,
     shared: bool,
     owner: PhantomData<&'a [u8]>,
 }
 
 /// Rows to write, of one type, a fixed number of bytes apart.
+///
+/// The order of the fields is that of [`Column`].
+#[repr(C)]
 pub struct ColumnMut<'a> {
-    ty: Type,
     start: *mut u8,
-    rows: usize,
     stride: isize,
+    rows: usize,
+    ty: Type,
     shared: bool,
     owner: PhantomData<&'a mut [u8]>,
 }

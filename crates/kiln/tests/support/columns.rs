@@ -8,7 +8,7 @@
 #![allow(unreachable_pub, reason = "it is a module of several programs")]
 #![allow(dead_code, reason = "each test program uses a part of it")]
 
-use kiln::{AsColumn, AsColumnMut, Column, ColumnMut, Function, RunError, Type, Value};
+use kiln::{AsColumn, AsColumnMut, Column, ColumnMut, Function, NativeKernel, RunError, Type, Value};
 
 /// Where a column lies: row `i` is at `start + i * stride` of the memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -89,19 +89,53 @@ pub fn by_columns(function: &Function, lays: &[Lay], rows: usize, memory: &mut [
     function.eval_columns_all(&inputs, &mut outputs)
 }
 
-/// Compares a column call with single calls on the same memory, whole: `note` says what the case is. If a row fails, the
-/// bytes of outputs are unspecified, and all others must be as they were.
+/// The same by its C function; the error is the row alone.
+pub fn by_native(kernel: &NativeKernel, lays: &[Lay], rows: usize, memory: &mut [u8]) -> Result<(), usize> {
+    let base = memory.as_mut_ptr();
+    let starts: Vec<*mut u8> = lays.iter().map(|lay| base.wrapping_add(lay.start)).collect();
+    let strides: Vec<isize> = lays.iter().map(|lay| lay.stride).collect();
+    let (n, mut row) = (rows as isize, -1isize);
+    // SAFETY: the kernel outlives the call.
+    let call = unsafe { kernel.get() };
+    // SAFETY: the rows lie in the memory, which nobody else uses; `by_columns` has checked that.
+    let status = unsafe { call(starts.as_ptr(), &n, strides.as_ptr(), (&raw mut row).cast()) };
+    assert_eq!(status == 0, row == -1, "status {status}, row {row}");
+    if status == 0 { Ok(()) } else { Err(row as usize) }
+}
+
+/// Compares a column call, by views and by the formula's C function, with single calls on the same memory, whole: `note`
+/// says what the case is.
 pub fn compare(function: &Function, lays: &[Lay], rows: usize, memory: &[u8], note: &dyn Fn() -> String) {
-    let (mut want, mut got) = (memory.to_vec(), memory.to_vec());
+    let mut want = memory.to_vec();
     let expected = by_rows(function, lays, rows, &mut want);
+    let mut got = memory.to_vec();
     let result = by_columns(function, lays, rows, &mut got);
     assert_eq!(result, expected, "{}\n{lays:?}, {rows} rows", note());
+    compare_memory(function, lays, rows, result.is_err(), &want, got, note);
+    let Some(kernel) = function.native_kernel() else { return };
+    let mut got = memory.to_vec();
+    let result = by_native(&kernel, lays, rows, &mut got);
+    let row = expected.map_err(|error| if let RunError::Row { row, .. } = error { row } else { usize::MAX });
+    assert_eq!(result, row, "{}\n{lays:?}, {rows} rows, by the C function", note());
+    compare_memory(function, lays, rows, result.is_err(), &want, got, note);
+}
+
+/// Compares memories. If a row has failed, the bytes of outputs are unspecified, and all others must be as they were.
+fn compare_memory(
+    function: &Function,
+    lays: &[Lay],
+    rows: usize,
+    failed: bool,
+    want: &[u8],
+    mut got: Vec<u8>,
+    note: &dyn Fn() -> String,
+) {
     let outputs = &lays[function.params().len()..];
     // NaNs of any bits are equal.
     for lay in outputs {
         for row in 0..rows {
-            let (a, b) = (lay.get(&want, row), lay.get(&got, row));
-            if result.is_err() || a.is_nan() && b.is_nan() {
+            let (a, b) = (lay.get(want, row), lay.get(&got, row));
+            if failed || a.is_nan() && b.is_nan() {
                 let bytes = lay.at(row)..lay.at(row) + size(lay.ty);
                 got[bytes.clone()].copy_from_slice(&want[bytes]);
             }
@@ -112,7 +146,7 @@ pub fn compare(function: &Function, lays: &[Lay], rows: usize, memory: &[u8], no
         let Some((lay, row)) = outputs.iter().find_map(|lay| Some((lay, row(lay)?))) else {
             panic!("{}\n{lays:?}, {rows} rows: byte {at}, which is no row's, has changed", note());
         };
-        let (want, got) = (lay.get(&want, row), lay.get(&got, row));
+        let (want, got) = (lay.get(want, row), lay.get(&got, row));
         panic!("{}\n{lays:?}, {rows} rows: row {row} of {lay:?} is {got:?}, not {want:?}", note());
     }
 }

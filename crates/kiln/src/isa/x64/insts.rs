@@ -420,6 +420,12 @@ instructions! {
     VMOVUPS_STORE_E128       "VMOVUPS xmm2/m128 {k1}{z}, xmm1"                          "EVEX.128.0F.W0 11 /r"               AVX512F | AVX512VL   "wr";
     VMOVUPS_STORE_E256       "VMOVUPS ymm2/m256 {k1}{z}, ymm1"                          "EVEX.256.0F.W0 11 /r"               AVX512F | AVX512VL   "wr";
     VMOVUPS_STORE_512        "VMOVUPS zmm2/m512 {k1}{z}, zmm1"                          "EVEX.512.0F.W0 11 /r"               AVX512F              "wr";
+    MOVNTPS_STORE            "MOVNTPS m128, xmm1"                                       "0F 2B /r"                           SSE                  "wr";
+    VMOVNTPS_STORE_128       "VMOVNTPS m128, xmm1"                                      "VEX.128.0F.WIG 2B /r"               AVX                  "wr";
+    VMOVNTPS_STORE_256       "VMOVNTPS m256, ymm1"                                      "VEX.256.0F.WIG 2B /r"               AVX                  "wr";
+    VMOVNTPS_STORE_E128      "VMOVNTPS m128, xmm1"                                      "EVEX.128.0F.W0 2B /r"               AVX512F | AVX512VL   "wr";
+    VMOVNTPS_STORE_E256      "VMOVNTPS m256, ymm1"                                      "EVEX.256.0F.W0 2B /r"               AVX512F | AVX512VL   "wr";
+    VMOVNTPS_STORE_512       "VMOVNTPS m512, zmm1"                                      "EVEX.512.0F.W0 2B /r"               AVX512F              "wr";
     MOVUPD                   "MOVUPD xmm1, xmm2/m128"                                   "66 0F 10 /r"                        SSE2                 "wr";
     MOVUPD_STORE             "MOVUPD xmm2/m128, xmm1"                                   "66 0F 11 /r"                        SSE2                 "wr";
     VMOVUPD_128              "VMOVUPD xmm1, xmm2/m128"                                  "VEX.128.66.0F.WIG 10 /r"            AVX                  "wr";

@@ -15,10 +15,12 @@ use super::super::insts::*;
 use super::super::lower::{ADD, AND, SUB, alu_imm, op, op1, op2, with_imm};
 use super::super::regs::{R8, R9, R10, R11, R12, R13, R14, R15, RAX, RBP, RBX, RCX, RDI, RSI, RSP};
 use super::Packed;
+use super::families::STREAM;
 use crate::ir::{Func, Node, Ref};
 use crate::mach::walk::{Address, Chaos, Entry, Rm, Shape, Target, Walk};
 use crate::mach::{Inst, MInst, Reg, Sets};
 use crate::ops::Op;
+use crate::run::kernel::Stores;
 use crate::types::Type;
 
 /// rbx, rbp, r12 to r15.
@@ -150,6 +152,9 @@ impl Packed {
         let (at, pointer) = self.column(walk, func, column, way, ty);
         if ty == Type::Bool {
             self.store_bools(walk, func, at, from);
+        } else if self.stores == Stores::Streaming && self.width(ty) >= 16 {
+            let inst = STREAM.inst(self.form_of(self.width(ty)));
+            walk.emit(MInst { mode: at.mode, index: at.index, disp: at.disp, ..op(inst, [at.base, from, Reg::NONE]) });
         } else {
             walk.emit(self.store(at, ty, from));
         }

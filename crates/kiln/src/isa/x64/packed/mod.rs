@@ -30,6 +30,7 @@ use crate::mach::buffer::Pool;
 use crate::mach::walk::{Address, Input, Rm, Target, Walk};
 use crate::mach::{Label, MInst, Mem, Reg, RegClass, Sets};
 use crate::ops::Op;
+use crate::run::kernel::Stores;
 use crate::types::Type;
 use families::*;
 use kernel::Layout;
@@ -48,6 +49,7 @@ pub(crate) struct Packed {
     inputs: usize,
     columns: usize,
     layout: &'static Layout,
+    stores: Stores,
 }
 
 /// So many results are in registers when the first one is stored.
@@ -65,7 +67,7 @@ fn wide(ty: Type) -> usize {
 
 impl Packed {
     /// The lowering of `func`, which has so many ways, for a level.
-    pub(crate) fn new(level: Level, func: &Func, ways: u32) -> Packed {
+    pub(crate) fn new(level: Level, func: &Func, ways: u32, stores: Stores) -> Packed {
         let bytes = match level {
             Level::V1 | Level::V2 => 16,
             Level::V3 => 32,
@@ -75,7 +77,7 @@ impl Packed {
         let lane = types.map(size_of).max().unwrap_or(8).max(4);
         let inputs = func.params.len() / ways as usize;
         let columns = inputs + func.results.len() / ways as usize;
-        let mut packed = Packed { level, bytes, lane, ways, inputs, columns, layout: &kernel::WITHOUT_CALLS };
+        let mut packed = Packed { level, bytes, lane, ways, inputs, columns, layout: &kernel::WITHOUT_CALLS, stores };
         if func.nodes.iter().any(|node| packed.calls(func, node)) {
             packed.layout = &kernel::WITH_CALLS;
         }
