@@ -151,8 +151,8 @@ const TWO_WAYS: [usize; 2] = [24, 60];
 /// What must be known of a kernel besides its code.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Kernel {
-    columns: usize,
-    rows: usize,
+    pub(crate) columns: usize,
+    pub(crate) rows: usize,
     stores: Stores,
 }
 
@@ -248,6 +248,7 @@ impl Compiler {
             node_limit: request.limits.nodes,
             trace,
             contract: request.level >= Level::V3,
+            inline: false,
         });
         let source = if request.definitions.is_empty() { source } else { &self.whole };
         self.front.check(source, request, &mut self.builder);
@@ -346,12 +347,20 @@ impl Compiler {
         let schedule = &self.walk.schedule;
         let most = if level >= Level::V4 { TWO_WAYS[1] } else { TWO_WAYS[0] };
         let ways = self.optimiser.spread(&mut self.builder, &|r| schedule.arm_costs(r), most);
+        if level >= Level::V3 {
+            // Below, what kernels are made of would be calls itself. They come last: their choices are no branches.
+            self.optimiser.inline(&mut self.builder);
+        }
         let func = &self.builder.func;
         debug_assert_eq!(verify::verify(func), Ok(()));
         let target = Packed::new(level, func, ways as u32, stores);
         let columns = (func.params.len() + func.results.len()) / ways;
         let kernel = Kernel { columns, rows: target.rows_per_step() as usize, stores };
         let fits = !self.builder.overflowed && packed::kernel::compile(&mut self.walk, &target, func, chaos).is_ok();
+        #[cfg(any(test, debug_assertions))]
+        if fits && self.walk.recording {
+            assert_eq!(self.check_kernel(&target), Ok(()));
+        }
         (fits && self.encode_walk(mark).is_ok()).then_some(kernel)
     }
 
@@ -383,6 +392,12 @@ impl Compiler {
         let func = &self.builder.func;
         let contract = abi::contract(&self.walk, func, target.convention);
         check::check(&self.walk, func, &effects::ROLES, &contract)
+    }
+
+    /// The same for the kernel that was made last.
+    #[cfg(any(test, debug_assertions))]
+    pub(crate) fn check_kernel(&self, target: &Packed) -> Result<(), String> {
+        check::check(&self.walk, &self.builder.func, &effects::ROLES, &packed::kernel::contract(target))
     }
 
     /// The forward walk: machine instructions to bytes.

@@ -18,7 +18,7 @@ const KNOWS: &[(&str, &[&str])] = &[
     ("aggregate", &["types"]),
     // A node that calls a host function holds its description, which lives beside the code that calls it.
     ("ir",       &["types", "span", "ops", "run", "aggregate"]),
-    ("math",     &["types", "ops", "ir", "aggregate"]),
+    ("math",     &["types", "ops", "ir", "aggregate", "run"]),
     ("opt",      &["types", "span", "ops", "ir"]),
     // The checker reads `pipeline::Request`: what the caller says about a formula.
     ("text",     &["types", "span", "ops", "ir", "math", "run", "pipeline", "aggregate"]),

@@ -28,7 +28,12 @@ pub(crate) struct BuildOptions {
     pub(crate) node_limit: u32,
     /// Keep a record of the rules that fired.
     pub(crate) trace: bool,
+    /// Make nodes of math kernels instead of calls. Their operations mean what they say, so nothing is `fast` then.
+    pub(crate) inline: bool,
 }
+
+/// What makes nodes of a call of a built-in function with these arguments.
+pub(crate) type Inline = fn(&mut Builder, &[Ref]) -> Ref;
 
 impl BuildOptions {
     /// Rules that are exact, nothing checked, generous limits.
@@ -39,6 +44,7 @@ impl BuildOptions {
         optimise: true,
         node_limit: 1 << 24,
         trace: false,
+        inline: false,
     };
 }
 
@@ -293,15 +299,25 @@ impl Builder {
     }
 
     /// Calls a built-in function of up to three words.
-    pub(crate) fn call_builtin(&mut self, name: &'static str, ty: Type, meaning: Meaning, args: &[Ref]) -> Ref {
+    pub(crate) fn call_builtin(
+        &mut self,
+        name: &'static str,
+        ty: Type,
+        meaning: Meaning,
+        inline: Option<Inline>,
+        args: &[Ref],
+    ) -> Ref {
         if self.options.optimise && !args.is_empty() && args.iter().all(|&r| self.func.node(r).op == Op::Const) {
             let word = |i: usize| args.get(i).map_or(0, |&r| self.func.node(r).const_bits());
             let bits = meaning(word(0), word(1), word(2));
             return self.const_bits(ty, bits);
         }
-        let known = |c: &Callee| matches!(c.target, Target::Builtin(_)) && c.ty == ty && c.name == name;
+        if let Some(inline) = inline.filter(|_| self.options.inline) {
+            return inline(self, args);
+        }
+        let known = |c: &Callee| matches!(c.target, Target::Builtin(..)) && c.ty == ty && c.name == name;
         let callee = self.func.callees.iter().position(known).unwrap_or_else(|| {
-            self.func.callees.push(Callee { name, target: Target::Builtin(meaning), ty });
+            self.func.callees.push(Callee { name, target: Target::Builtin(meaning, inline), ty });
             self.func.callees.len() - 1
         });
         self.call(Op::Call, callee as u32, ty, args)
@@ -321,7 +337,7 @@ impl Builder {
     /// Calls what another function called.
     pub(crate) fn call_again(&mut self, callee: &Callee, args: &[Ref]) -> Ref {
         match &callee.target {
-            Target::Builtin(meaning) => self.call_builtin(callee.name, callee.ty, *meaning, args),
+            Target::Builtin(meaning, inline) => self.call_builtin(callee.name, callee.ty, *meaning, *inline, args),
             Target::Host(host) => self.call_host(host, args),
         }
     }

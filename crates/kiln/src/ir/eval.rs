@@ -160,7 +160,7 @@ fn step(func: &Func, r: Ref, node: &Node, args: &[u64], scratch: &mut Scratch) -
 fn call(func: &Func, r: Ref, node: &Node, scratch: &mut Scratch) -> Result<u64, Stop> {
     let args = func.call_args(node);
     match &func.callees[node.a as usize].target {
-        Target::Builtin(meaning) => {
+        Target::Builtin(meaning, _) => {
             let word = |i: usize| args.get(i).map_or(0, |&r| scratch.bits(r));
             Ok(meaning(word(0), word(1), word(2)))
         }

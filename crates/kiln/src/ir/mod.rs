@@ -27,6 +27,7 @@ use crate::ops::{Meaning, Op};
 use crate::run::host::HostFunction;
 use crate::span::Span;
 use crate::types::{Type, Value};
+use build::Inline;
 use std::sync::Arc;
 
 /// Names a node of a [`Func`].
@@ -158,7 +159,7 @@ impl TrapKind {
 #[derive(Clone)]
 pub(crate) enum Target {
     /// A function of up to three words from the function table.
-    Builtin(Meaning),
+    Builtin(Meaning, Option<Inline>),
     /// A function that the host program registered.
     Host(Arc<HostFunction>),
 }
@@ -178,14 +179,14 @@ impl Callee {
     pub(crate) fn host(&self) -> Option<&Arc<HostFunction>> {
         match &self.target {
             Target::Host(host) => Some(host),
-            Target::Builtin(_) => None,
+            Target::Builtin(..) => None,
         }
     }
 
     /// The name under which listings show it.
     pub(crate) fn name(&self) -> &str {
         match &self.target {
-            Target::Builtin(_) => self.name,
+            Target::Builtin(..) => self.name,
             Target::Host(host) => host.name(),
         }
     }
@@ -267,7 +268,7 @@ impl Func {
             Op::Trap => true,
             Op::CallPinned => match &self.callees[self.node(r).a as usize].target {
                 Target::Host(host) => host.is_fallible(),
-                Target::Builtin(_) => false,
+                Target::Builtin(..) => false,
             },
             _ => false,
         })

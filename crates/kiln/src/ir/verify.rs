@@ -222,7 +222,7 @@ fn special(func: &Func, nesting: &Nesting, node: &Node) -> Result<(), String> {
             ensure(callee.ty == node.ty, "the call has another type than its callee")?;
             let args = func.call_args(node);
             match &callee.target {
-                Target::Builtin(_) => ensure(args.len() <= 3, "a builtin takes at most three words"),
+                Target::Builtin(..) => ensure(args.len() <= 3, "a builtin takes at most three words"),
                 Target::Host(host) => {
                     let types = args.iter().map(|&r| func.ty(r));
                     ensure(types.eq(host.params().iter().copied()), "the arguments do not fit the signature")?;

@@ -30,7 +30,7 @@ fn less(b: &mut Builder, x: Ref, y: Ref) -> Ref {
 pub(super) fn call(b: &mut Builder, routine: &Routine, args: &[Ref]) -> Ref {
     let ty = args.first().map_or(Type::F64, |&x| b.ty(x));
     let meaning = if ty == Type::F32 { routine.narrow } else { routine.wide };
-    b.call_builtin(routine.name, ty, meaning, args)
+    b.call_builtin(routine.name, ty, meaning, routine.inline, args)
 }
 
 /// Calls a routine of ints, with its check if the options ask for it.
@@ -40,10 +40,10 @@ fn call_int(b: &mut Builder, routine: &IntRoutine, x: Ref, y: Ref) -> Ref {
     if b.options.checked {
         let overflows = if narrow { routine.narrow_overflows } else { routine.wide_overflows };
         let name = routine.overflow_names[usize::from(narrow)];
-        let bad = b.call_builtin(name, Type::Bool, overflows, &[x, y]);
+        let bad = b.call_builtin(name, Type::Bool, overflows, None, &[x, y]);
         b.trap(bad, TrapKind::Overflow);
     }
-    b.call_builtin(routine.name, ty, if narrow { routine.narrow } else { routine.wide }, &[x, y])
+    b.call_builtin(routine.name, ty, if narrow { routine.narrow } else { routine.wide }, None, &[x, y])
 }
 
 macro_rules! rows {

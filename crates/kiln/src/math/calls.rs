@@ -11,9 +11,15 @@
 
 #![forbid(unsafe_code)]
 
+use super::lanes::{Fused, Nodes, Plain};
+use super::{exp, log, pow, trig};
+use crate::ir::Ref;
+use crate::ir::build::{Builder, Inline};
 use crate::ops::Meaning;
 use crate::ops::words::Word;
-use std::f64::consts::{LN_2, LN_10, PI};
+use crate::run::fused::fused;
+use crate::types::Type;
+use std::f64::consts::PI;
 use std::fmt::Write as _;
 
 /// A routine of floats, for both types.
@@ -24,6 +30,8 @@ pub(crate) struct Routine {
     pub(crate) wide: Meaning,
     /// For `f32`.
     pub(crate) narrow: Meaning,
+    /// What makes nodes of it, for either type, where it is a kernel.
+    pub(crate) inline: Option<Inline>,
 }
 
 /// A routine of ints, for both types, with the test whether the exact result lies outside the type.
@@ -43,6 +51,7 @@ macro_rules! routines {
             name: $name,
             wide: |a, _, _| { let $a = f64::from_word(a); ($e).to_word() },
             narrow: |a, _, _| { let $a = f64::from(f32::from_word(a)); (($e) as f32).to_word() },
+            inline: None,
         };
     )*};
     ($($constant:ident $name:literal |$a:ident, $b:ident| $e:expr;)*) => {$(
@@ -53,24 +62,106 @@ macro_rules! routines {
                 let ($a, $b) = (f64::from(f32::from_word(a)), f64::from(f32::from_word(b)));
                 (($e) as f32).to_word()
             },
+            inline: None,
         };
     )*};
+}
+
+/// Routines that are written over [`Lanes`](super::lanes::Lanes) and computed by what the processor has: kernels of which nodes
+/// are made too, and what these call where it is rare.
+macro_rules! over_lanes {
+    ($($constant:ident $name:literal $path:path, $inline:expr;)*) => {$(
+        pub(crate) static $constant: Routine = Routine {
+            name: $name,
+            wide: |a, _, _| {
+                let x = f64::from_word(a);
+                fused(|| $path(&Fused, x), || $path(&Plain, x)).to_word()
+            },
+            narrow: |a, _, _| {
+                let x = f64::from(f32::from_word(a));
+                (fused(|| $path(&Fused, x), || $path(&Plain, x)) as f32).to_word()
+            },
+            inline: $inline,
+        };
+    )*};
+}
+macro_rules! over_lanes2 {
+    ($($constant:ident $name:literal $path:path, $inline:expr;)*) => {$(
+        pub(crate) static $constant: Routine = Routine {
+            name: $name,
+            wide: |a, b, _| {
+                let (x, y) = (f64::from_word(a), f64::from_word(b));
+                fused(|| $path(&Fused, x, y), || $path(&Plain, x, y)).to_word()
+            },
+            narrow: |a, b, _| {
+                let (x, y) = (f64::from(f32::from_word(a)), f64::from(f32::from_word(b)));
+                (fused(|| $path(&Fused, x, y), || $path(&Plain, x, y)) as f32).to_word()
+            },
+            inline: $inline,
+        };
+    )*};
+}
+macro_rules! kernels2 {
+    ($($constant:ident $name:literal $path:path;)*) => {
+        over_lanes2! { $($constant $name $path, Some(|b, args| inline2(b, args, |l, x, y| $path(l, x, y)));)* }
+    };
+}
+macro_rules! kernels {
+    ($($constant:ident $name:literal $path:path;)*) => {
+        over_lanes! { $($constant $name $path, Some(|b, args| inline1(b, args, |l, x| $path(l, x)));)* }
+    };
+}
+
+/// Makes nodes of a kernel of one argument: for `f32` by way of `f64`.
+fn inline1(b: &mut Builder, args: &[Ref], kernel: impl Fn(&Nodes<'_>, Ref) -> Ref) -> Ref {
+    let ty = b.ty(args[0]);
+    let x = b.raw_convert(args[0], Type::F64);
+    let y = kernel(&Nodes::new(b), x);
+    b.raw_convert(y, ty)
+}
+
+/// The same of two arguments.
+fn inline2(b: &mut Builder, args: &[Ref], kernel: impl Fn(&Nodes<'_>, Ref, Ref) -> Ref) -> Ref {
+    let ty = b.ty(args[0]);
+    let [x, y] = [args[0], args[1]].map(|arg| b.raw_convert(arg, Type::F64));
+    let z = kernel(&Nodes::new(b), x, y);
+    b.raw_convert(z, ty)
+}
+
+// constant, name in listings, kernel
+kernels! {
+    EXP "exp" exp::exp;
+    EXP2 "exp2" exp::exp2;
+    EXP10 "exp10" exp::exp10;
+    LOG "log" log::log;
+    LOG2 "log2" log::log2;
+    LOG10 "log10" log::log10;
+    SIN "sin" trig::sin;
+    COS "cos" trig::cos;
+    TAN "tan" trig::tan;
+}
+kernels2! {
+    POW "pow" pow::pow;
+    LOG_BASE "logbase" pow::log_base;
+}
+over_lanes2! {
+    POW_ODD "powodd" pow::pow_odd, None;
+    LOG_BASE_ODD "logbaseodd" pow::log_base_odd, None;
+}
+over_lanes! {
+    LOG_ODD "logodd" log::log_odd, None;
+    LOG2_ODD "log2odd" log::log2_odd, None;
+    LOG10_ODD "log10odd" log::log10_odd, None;
+    SIN_LARGE "sinlarge" trig::sin_large, None;
+    COS_LARGE "coslarge" trig::cos_large, None;
+    TAN_LARGE "tanlarge" trig::tan_large, None;
 }
 
 // constant, name in listings, result for f64
 routines! {
     CBRT "cbrt" |x| libm::cbrt(x);
-    EXP "exp" |x| libm::exp(x);
-    EXP2 "exp2" |x| libm::exp2(x);
-    EXP10 "exp10" |x| exp10(x);
     EXPM1 "expm1" |x| libm::expm1(x);
-    LOG "log" |x| libm::log(x);
-    LOG2 "log2" |x| libm::log2(x);
-    LOG10 "log10" |x| libm::log10(x);
     LOG1P "log1p" |x| libm::log1p(x);
-    SIN "sin" |x| libm::sin(x);
-    COS "cos" |x| libm::cos(x);
-    TAN "tan" |x| libm::tan(x);
     ASIN "asin" |x| libm::asin(x);
     ACOS "acos" |x| libm::acos(x);
     ATAN "atan" |x| libm::atan(x);
@@ -90,10 +181,8 @@ routines! {
 }
 
 routines! {
-    POW "pow" |x, y| libm::pow(x, y);
     ATAN2 "atan2" |y, x| libm::atan2(y, x);
     HYPOT "hypot" |x, y| hypot(x, y, 0.0);
-    LOG_BASE "logbase" |x, base| log_base(x, base);
 }
 
 /// `hypot` of three.
@@ -104,6 +193,7 @@ pub(crate) const HYPOT3: Routine = Routine {
         let [x, y, z] = [a, b, c].map(|w| f64::from(f32::from_word(w)));
         (hypot(x, y, z) as f32).to_word()
     },
+    inline: None,
 };
 
 /// The neighbour of the first in the direction of the second: of the type itself, not by way of `f64`.
@@ -111,6 +201,7 @@ pub(crate) const NEXTAFTER: Routine = Routine {
     name: "nextafter",
     wide: |a, b, _| libm::nextafter(f64::from_word(a), f64::from_word(b)).to_word(),
     narrow: |a, b, _| libm::nextafterf(f32::from_word(a), f32::from_word(b)).to_word(),
+    inline: None,
 };
 
 /// A float times two to an `i64`. An `f32` scaled as an `f64` is exact where its rounding matters.
@@ -118,6 +209,7 @@ pub(crate) const LDEXP: Routine = Routine {
     name: "ldexp",
     wide: |a, n, _| ldexp(f64::from_word(a), n as i64).to_word(),
     narrow: |a, n, _| (ldexp(f64::from(f32::from_word(a)), n as i64) as f32).to_word(),
+    inline: None,
 };
 
 /// A float rounded to an `i64` of decimal digits. The shortest decimal of an `f32` is its own, not the `f64`'s.
@@ -131,6 +223,7 @@ pub(crate) const ROUND_DIGITS: Routine = Routine {
         let x = f32::from_word(a);
         round_text(format_args!("{:e}", x.abs()), digits as i64).map_or(x, |v: f32| v.copysign(x)).to_word()
     },
+    inline: None,
 };
 
 macro_rules! int_routines {
@@ -240,10 +333,8 @@ impl std::fmt::Write for Buffer {
     }
 }
 
-// The parts of pi, ln 10 and ln 2 below their doubles.
+/// The part of pi below its double.
 const PI_LOW: f64 = 1.224_646_799_147_353_2e-16;
-const LN_10_LOW: f64 = -2.170_756_223_382_249_4e-16;
-const LN_2_LOW: f64 = 2.319_046_813_846_299_6e-17;
 
 /// `|x|` modulo 2 as `(q, t)`: `q / 2 + t` with `q` in 0..=4 and `|t| <= 1/4`, exactly.
 fn half_turns(x: f64) -> (u32, f64) {
@@ -295,54 +386,9 @@ fn cospi(x: f64) -> f64 {
     }
 }
 
-fn exp10(x: f64) -> f64 {
-    if x.is_nan() {
-        return x;
-    }
-    if x.abs() >= 400.0 {
-        return if x < 0.0 { 0.0 } else { f64::INFINITY };
-    }
-    if x == libm::rint(x) {
-        // Whole exponents: correctly rounded, like the literal.
-        let mut literal = Buffer::default();
-        if write!(literal, "1e{}", x as i32).is_ok()
-            && let Some(value) = literal.text().and_then(|t| t.parse().ok())
-        {
-            return value;
-        }
-    }
-    // x ln 10 = k ln 2 + r; the high parts cancel exactly (k != 0 leaves them within a factor of 2).
-    let k = libm::rint(x * std::f64::consts::LOG2_10);
-    let (ten, two) = (x * LN_10, k * LN_2);
-    let (ten_low, two_low) = (libm::fma(x, LN_10, -ten) + x * LN_10_LOW, libm::fma(k, LN_2, -two) + k * LN_2_LOW);
-    let power = libm::exp(ten - two);
-    libm::scalbn(power + power * (ten_low - two_low), k as i32)
-}
-
 /// The crate's has values for large negative numbers.
 fn acosh(x: f64) -> f64 {
     if x < 1.0 { f64::NAN } else { libm::acosh(x) }
-}
-
-fn log_base(x: f64, base: f64) -> f64 {
-    if base == 2.0 {
-        return libm::log2(x);
-    }
-    if base == 10.0 {
-        return libm::log10(x);
-    }
-    let quotient = libm::log(x) / libm::log(base);
-    // Three roundings lose log(243, 3) = 5 and log(3, 9) = 1/2. A whole number this near whose power is x, or a whole
-    // root, is the better answer.
-    let is_near = |whole: f64, of: f64| (of - whole).abs() <= 4.0 * f64::EPSILON * whole.abs();
-    let (power, root) = (libm::rint(quotient), libm::rint(1.0 / quotient));
-    if is_near(power, quotient) && libm::pow(base, power) == x {
-        power
-    } else if is_near(root, 1.0 / quotient) && libm::pow(x, root) == base {
-        1.0 / root
-    } else {
-        quotient
-    }
 }
 
 fn ldexp(x: f64, n: i64) -> f64 {

@@ -16,10 +16,15 @@
 mod accuracy;
 mod build;
 pub(crate) mod calls;
+mod exp;
+mod lanes;
+mod log;
+mod pow;
 pub(crate) mod power;
 mod rows;
 #[cfg(test)]
 mod tests;
+mod trig;
 
 use crate::ir::Ref;
 use crate::ir::build::Builder;

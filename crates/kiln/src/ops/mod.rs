@@ -11,6 +11,7 @@
 #![forbid(unsafe_code)]
 
 pub(crate) mod lanes;
+pub(crate) mod tables;
 pub(crate) mod words;
 
 use crate::types::Type;
@@ -246,6 +247,9 @@ ops! {
     Sar          "sar"        Same(2),   [],          1,    { int |a, b| a.shift_right(b); }
     /// Logical shift right.
     Shr          "shr"        Same(2),   [],          1,    { int |a, b| a.shift_right_logical(b); }
+    /// Entry number `a`, modulo 8, of table number `b`: see `ops::tables`.
+    Lookup       "lookup"     Same(2),   [],          6,    { int |a, b| a.lookup(b); }
+    /// How many bits are set.
     Popcount     "popcount"   Same(1),   [],          3,    { int |a| a.population(); }
 
     // Tests.

@@ -36,6 +36,8 @@ pub(crate) trait Int: Word {
     fn shift_right(self, count: Self) -> Self;
     fn shift_right_logical(self, count: Self) -> Self;
     fn population(self) -> Self;
+    /// The entry with this number, modulo the length, of a table.
+    fn lookup(self, table: Self) -> Self;
     /// Quotient toward minus infinity; by zero 0, MIN // -1 = MIN.
     fn floor_div(self, divisor: Self) -> Self;
     /// Remainder with the divisor's sign; by zero 0.
@@ -53,6 +55,8 @@ pub(crate) trait Int: Word {
 macro_rules! int {
     ($($t:ident / $u:ident),*) => {$(
         impl Int for $t {
+            #[inline]
+            fn lookup(self, table: Self) -> Self { super::tables::lookup(self as i64, table as i64) as $t }
             #[inline]
             fn shift_left(self, count: Self) -> Self { self.wrapping_shl(count as u32) }
             #[inline]

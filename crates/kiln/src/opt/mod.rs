@@ -19,7 +19,7 @@ pub(crate) mod stages;
 pub(crate) mod wanted;
 
 use crate::ir::build::{BuildOptions, Builder, Fired};
-use crate::ir::{Func, Ref, verify};
+use crate::ir::{Callee, Func, Ref, Target, verify};
 use crate::ops::Op;
 use crate::span::Span;
 use loops::Loops;
@@ -169,6 +169,20 @@ impl Optimiser {
             }
         }
         true
+    }
+
+    /// Makes nodes of the calls of math kernels, for many rows at once; nothing is `fast` from then on. The function may become too large, which the
+    /// builder then says.
+    pub(crate) fn inline(&mut self, builder: &mut Builder) {
+        let is_kernel = |c: &Callee| matches!(c.target, Target::Builtin(_, Some(_)));
+        if !builder.func.callees.iter().any(is_kernel) {
+            return;
+        }
+        builder.options = BuildOptions { inline: true, fast: false, contract: false, ..builder.options };
+        self.study(&builder.func, u64::MAX, &[Pass { name: "want", why: "calls that nobody wants", find: want }]);
+        if !self.replay(builder) {
+            builder.overflowed = true;
+        }
     }
 
     /// Makes the function in `builder` one over many rows at once, in as many ways as it gives; see [`lanes`]. More than

@@ -8,6 +8,7 @@ pub(crate) mod columns;
 mod columns_tests;
 pub(crate) mod cpu;
 pub(crate) mod environment;
+pub(crate) mod fused;
 pub(crate) mod host;
 pub(crate) mod invoke;
 pub(crate) mod kernel;

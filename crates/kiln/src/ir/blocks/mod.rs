@@ -240,7 +240,7 @@ impl Blocks {
             args.get(i).map_or(0, |arg| word(&memory.slots[arg.slot as usize], arg.ty, row))
         };
         match &self.callees[callee as usize].target {
-            Target::Builtin(meaning) => {
+            Target::Builtin(meaning, _) => {
                 for row in (0..rows).filter(|&row| runs(row)) {
                     let [a, b, c] = [0, 1, 2].map(|i| argument(memory, i, row));
                     set_word(out, ty, row, meaning(a, b, c));

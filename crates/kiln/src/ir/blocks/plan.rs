@@ -33,7 +33,7 @@ fn is_pure(func: &Func) -> bool {
     func.effects.iter().all(|&r| match func.node(r) {
         node if node.op == Op::CallPinned => match &func.callees[node.a as usize].target {
             Target::Host(host) => host.is_pure(),
-            Target::Builtin(_) => true,
+            Target::Builtin(..) => true,
         },
         _ => true,
     })

@@ -205,7 +205,7 @@ impl Reader<'_> {
         let args = self.operands(list, None)?;
         match (self.callees)(callee).ok_or("unknown callee")? {
             Known::Builtin(name, result, meaning) if result == ty && args.len() <= 3 => {
-                Ok(self.b.call_builtin(name, ty, meaning, &args))
+                Ok(self.b.call_builtin(name, ty, meaning, None, &args))
             }
             Known::Host(host) if host.result() == ty => {
                 let fits = args.iter().map(|&r| self.b.ty(r)).eq(host.params().iter().copied());

@@ -169,7 +169,7 @@ impl X64 {
     pub(super) fn is_called(&self, func: &Func, node: &Node) -> bool {
         match node.op {
             Op::FloorDiv | Op::FloorMod | Op::TruncRem => node.ty.is_float(),
-            Op::Power | Op::PowOverflows => true,
+            Op::Power | Op::PowOverflows | Op::Lookup => true,
             Op::Fma => self.level < Level::V3,
             Op::Popcount => self.level < Level::V2,
             _ => {
@@ -478,7 +478,7 @@ impl X64 {
     fn call_callee(&self, walk: &mut Walk, func: &Func, r: Ref, node: &Node) {
         let callee = &func.callees[node.a as usize];
         let (thunk, fallible) = match &callee.target {
-            Callee::Builtin(meaning) => ((host::MEANING_THUNK as usize as u64, *meaning as usize as u64), false),
+            Callee::Builtin(meaning, _) => ((host::MEANING_THUNK as usize as u64, *meaning as usize as u64), false),
             Callee::Host(h) => ((host::HOST_THUNK as usize as u64, Arc::as_ptr(h) as usize as u64), h.is_fallible()),
         };
         self.call(walk, func, r, func.call_args(node), thunk, fallible);
@@ -706,7 +706,7 @@ impl Target for X64 {
             Op::Bitcast => self.bitcast(walk, func, r, &node),
             Op::Call | Op::CallPinned => self.call_callee(walk, func, r, &node),
             Op::Trap => self.trap(walk, func, r, &node),
-            Op::Power | Op::PowOverflows => self.call_meaning(walk, func, r, &node),
+            Op::Power | Op::PowOverflows | Op::Lookup => self.call_meaning(walk, func, r, &node),
             // The walk itself takes these.
             Op::Param | Op::Const | Op::If | Op::Join | Op::Phi | Op::Loop | Op::Exit => {}
         }

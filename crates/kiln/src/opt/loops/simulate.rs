@@ -93,7 +93,7 @@ impl Simulation {
                     *word = self.of(r)?;
                 }
                 match &func.callees[node.a as usize].target {
-                    Target::Builtin(meaning) => Some(meaning(words[0], words[1], words[2])),
+                    Target::Builtin(meaning, _) => Some(meaning(words[0], words[1], words[2])),
                     Target::Host(_) => None,
                 }
             }
@@ -132,7 +132,7 @@ impl Simulation {
 /// Can the node be evaluated here, if its operands can?
 fn is_pure(func: &Func, node: &Node) -> bool {
     match node.op {
-        Op::Call => matches!(func.callees[node.a as usize].target, Target::Builtin(_)),
+        Op::Call => matches!(func.callees[node.a as usize].target, Target::Builtin(..)),
         op => op.arity() > 0,
     }
 }

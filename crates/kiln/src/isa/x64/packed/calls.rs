@@ -46,7 +46,7 @@ impl Packed {
 
     pub(super) fn call_callee(&self, walk: &mut Walk, func: &Func, r: Ref, node: &Node) {
         let thunk = match &func.callees[node.a as usize].target {
-            Callee::Builtin(meaning) => (host::MEANING_LANES as usize as u64, *meaning as usize as u64),
+            Callee::Builtin(meaning, _) => (host::MEANING_LANES as usize as u64, *meaning as usize as u64),
             Callee::Host(h) => (host::HOST_LANES as usize as u64, Arc::as_ptr(h) as usize as u64),
         };
         self.call_lanes(walk, func, r, func.call_args(node), thunk);

@@ -1,0 +1,155 @@
+//! Exponential functions.
+//!
+//! The method is that of table-driven exponentials (Tang, ACM TOMS 15, 1989): with n the nearest whole number to 8x / log 2
+//! and r what is left, e^x = 2^(n/8) e^r. The fraction of n/8 is looked up, as a sum of two floats; e^r - 1 is a
+//! polynomial on |r| <= log(2)/16. The whole part of n/8 scales the result by two factors, one of which is exact, so that results
+//! below the normal range are rounded once more and no result overflows on the way.
+//!
+//! **Error**, in units in the last place of the result before the last rounding: of the polynomial 2^-66 of 2^-53, none; of
+//! the product of the polynomial and the table's entry, at most 1/16 of half a unit, as that product is less than 1/22 of
+//! the result; of the polynomial's own rounding and of r, as much. Together 0.57 units; subnormal results half a unit more
+//! of the normal one's, which is no unit of theirs.
+//!
+//! NaN and infinities need no care: the argument is held within where results are neither zero nor infinite, and the
+//! scaling makes them so.
+
+#![forbid(unsafe_code)]
+
+use super::lanes::Lanes;
+use crate::ops::tables::{EXP2_HIGH, EXP2_LOW};
+use std::f64::consts::{LN_2, LN_10};
+
+/// 1.5 * 2^52: adding it to a small number rounds that to a whole one, which then are the low bits of the sum. To those is
+/// added what makes their eighth the exponents of two scale factors.
+const ROUND: f64 = 6755399441055744.0 + 8.0 * 2046.0;
+
+/// A base of powers.
+struct Base {
+    /// 8 / log of 2 to the base.
+    steps: f64,
+    /// The reciprocal: in 38 bits, and the rest.
+    high: f64,
+    low: f64,
+    /// Beyond these the power is infinite, or zero.
+    most: f64,
+    least: f64,
+}
+
+const E: Base = Base {
+    steps: 11.541560327111707,
+    high: 0.08664339756978734,
+    low: 2.0582436978621353e-13,
+    most: 710.0,
+    least: -746.0,
+};
+const TWO: Base = Base { steps: 8.0, high: 0.125, low: 0.0, most: 1025.0, least: -1076.0 };
+const TEN: Base = Base {
+    steps: 26.575424759098897,
+    high: 0.037628749458008315,
+    low: -1.0665430396321383e-14,
+    most: 309.0,
+    least: -324.0,
+};
+
+/// An argument in parts.
+pub(super) struct Parts<L: Lanes + ?Sized> {
+    /// The low bits are the number of steps plus eight times 2046.
+    steps: L::Int,
+    /// What is left, at most half a step.
+    pub(super) rest: L::Float,
+}
+
+/// Holds `x` within what makes a difference.
+#[inline(always)]
+fn hold<L: Lanes>(l: &L, x: L::Float, base: &Base) -> L::Float {
+    let (most, least) = (l.float(base.most), l.float(base.least));
+    // A NaN is neither.
+    let x = l.choose(l.less(most, x), most, x);
+    l.choose(l.less(x, least), least, x)
+}
+
+#[inline(always)]
+fn split<L: Lanes>(l: &L, x: L::Float, base: &Base) -> Parts<L> {
+    let rounded = l.fma(x, l.float(base.steps), l.float(ROUND));
+    let n = l.sub(rounded, l.float(ROUND));
+    let rest = l.fma(n, l.float(-base.high), x);
+    let rest = if base.low == 0.0 { rest } else { l.fma(n, l.float(-base.low), rest) };
+    Parts { steps: l.bits(rounded), rest }
+}
+
+/// 2^(steps/8) (1 + p).
+#[inline(always)]
+fn scale<L: Lanes>(l: &L, steps: L::Int, p: L::Float) -> L::Float {
+    let (high, low) = (l.lookup(steps, EXP2_HIGH), l.lookup(steps, EXP2_LOW));
+    let value = l.add(high, l.fma(high, p, low));
+    let (whole, half) = (l.shr(steps, 3), l.shr(steps, 4));
+    let first = l.of_bits(l.shl(half, 52));
+    let second = l.of_bits(l.shl(l.isub(whole, half), 52));
+    l.mul(l.mul(value, first), second)
+}
+
+/// e^r - 1 = r + r^2 q(r): scripts/math/exp.sollya.
+const EXP: [f64; 7] = [
+    2.4802675110712113e-05,
+    0.0001984217473760073,
+    0.0013888888875574048,
+    0.008333333324845489,
+    0.04166666666666715,
+    0.16666666666666866,
+    0.5,
+];
+
+/// 2^r - 1 = r q(r), and the same for 10.
+const EXP2: [f64; 8] = [
+    1.3207480600200454e-06,
+    1.5257057625980713e-05,
+    0.0001540353102390453,
+    0.001333355788579427,
+    0.009618129107613935,
+    0.05550410866487021,
+    0.24022650695910072,
+    LN_2,
+];
+const EXP10: [f64; 8] = [
+    0.019573660730670298,
+    0.0680480527544648,
+    0.2069958655115313,
+    0.5393829562029541,
+    1.1712551489087564,
+    2.0346785922886124,
+    2.650949055239199,
+    LN_10,
+];
+
+/// e^x.
+#[inline(always)]
+pub(super) fn exp<L: Lanes>(l: &L, x: L::Float) -> L::Float {
+    let Parts { steps, rest: r } = split(l, hold(l, x, &E), &E);
+    let q = l.polynomial(r, &EXP);
+    scale(l, steps, l.fma(l.mul(r, r), q, r))
+}
+
+/// e^(x + low) for a small `low`, where the result is neither zero nor infinite.
+#[inline(always)]
+pub(super) fn exp_sum<L: Lanes>(l: &L, x: L::Float, low: L::Float) -> L::Float {
+    let rounded = l.fma(x, l.float(E.steps), l.float(ROUND));
+    let n = l.sub(rounded, l.float(ROUND));
+    let first = l.fma(n, l.float(-E.high), x);
+    let (r, rest) = l.fast_sum(first, l.fma(n, l.float(-E.low), low));
+    let q = l.polynomial(r, &EXP);
+    scale(l, l.bits(rounded), l.add(r, l.fma(l.mul(r, r), q, rest)))
+}
+
+/// 2^x.
+#[inline(always)]
+pub(super) fn exp2<L: Lanes>(l: &L, x: L::Float) -> L::Float {
+    let Parts { steps, rest: r } = split(l, hold(l, x, &TWO), &TWO);
+    scale(l, steps, l.mul(r, l.polynomial(r, &EXP2)))
+}
+
+/// 10^x.
+#[inline(always)]
+pub(super) fn exp10<L: Lanes>(l: &L, x: L::Float) -> L::Float {
+    let Parts { steps, rest: r } = split(l, hold(l, x, &TEN), &TEN);
+    scale(l, steps, l.mul(r, l.polynomial(r, &EXP10)))
+}
