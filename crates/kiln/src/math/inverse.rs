@@ -25,9 +25,8 @@ use super::lanes::Lanes;
 use crate::ops::tables::{ATAN_HIGH, ATAN_LOW};
 use std::f64::consts::{FRAC_PI_2, PI};
 
-/// What is missing from pi/2: scripts/math/inverse.sollya.
-const HALF_PI_LOW: f64 = 6.123233995736766e-17;
-const PI_LOW: f64 = 2.0 * HALF_PI_LOW;
+/// What part of pi, or of pi/2, is missing from its float: scripts/math/inverse.sollya.
+const PI_REST: f64 = 3.8981718325193755e-17;
 
 /// atan(q) = q + q^3 a(q^2), for |q| <= 0.102: scripts/math/inverse.sollya.
 const ATAN: [f64; 6] = [
@@ -67,23 +66,19 @@ const STEEP: f64 = 18446744073709551616.0;
 const SMALL: f64 = 3.439788751025535e-136;
 const LARGE: f64 = 3.273390607896142e150;
 
+/// `x`, with the other sign where that of `by` is negative.
 #[inline(always)]
-fn sign<L: Lanes>(l: &L, x: L::Float) -> L::Int {
-    l.iand(l.bits(x), l.int(i64::MIN))
+fn flip<L: Lanes>(l: &L, x: L::Float, by: L::Float) -> L::Float {
+    l.of_bits(l.ixor(l.bits(x), l.iand(l.bits(by), l.int(i64::MIN))))
 }
 
-#[inline(always)]
-fn flip<L: Lanes>(l: &L, x: L::Float, sign: L::Int) -> L::Float {
-    l.of_bits(l.ixor(l.bits(x), sign))
-}
-
-/// `base`, a sum of two floats that is zero or a multiple of pi/2, plus or, where `minus` is a sign, minus atan(u/v), for
-/// 0 <= u <= v, neither of them far from 1; `ratio` is the difference of their bits.
+/// `base`, which is zero, pi/2 or pi, plus `sign`, which is 1 or -1, times atan(u/v), for 0 <= u <= v, neither of them far from 1;
+/// `ratio` is the difference of their bits.
 #[inline(always)]
 fn add_arctangent<L: Lanes>(
     l: &L,
-    base: (L::Float, L::Float),
-    minus: L::Int,
+    base: L::Float,
+    sign: L::Float,
     (u, v): (L::Float, L::Float),
     ratio: L::Int,
 ) -> L::Float {
@@ -102,24 +97,23 @@ fn add_arctangent<L: Lanes>(
     let z = l.mul(q, q);
     let low = l.fma(left, one_by, angle_low);
     let low = l.fma(l.mul(q, z), l.polynomial(z, &ATAN), low);
-    let start = l.add(base.0, flip(l, angle, minus));
-    let (sum, rest) = l.fast_sum(start, flip(l, q, minus));
-    l.add(sum, l.add(rest, l.add(base.1, flip(l, low, minus))))
+    let (sum, rest) = l.fast_sum(l.fma(angle, sign, base), l.mul(q, sign));
+    l.add(sum, l.fma(low, sign, l.fma(base, l.float(PI_REST), rest)))
 }
 
 /// atan(x).
 #[inline(always)]
 pub(super) fn atan<L: Lanes>(l: &L, x: L::Float) -> L::Float {
     let size = l.abs(x);
-    let (zero, one) = (l.float(0.0), l.float(1.0));
+    let one = l.float(1.0);
     let steep = l.less(one, size);
     // A NaN stays.
     let held = l.choose(l.less(l.float(STEEP), size), l.float(STEEP), size);
     let (u, v) = (l.choose(steep, one, size), l.choose(steep, held, one));
-    let base = (l.choose(steep, l.float(FRAC_PI_2), zero), l.choose(steep, l.float(HALF_PI_LOW), zero));
-    let minus = l.ichoose(steep, l.int(i64::MIN), l.int(0));
+    let base = l.choose(steep, l.float(FRAC_PI_2), l.float(0.0));
+    let sign = l.choose(steep, l.float(-1.0), one);
     let ratio = l.isub(l.bits(u), l.bits(v));
-    flip(l, add_arctangent(l, base, minus, (u, v), ratio), sign(l, x))
+    flip(l, add_arctangent(l, base, sign, (u, v), ratio), x)
 }
 
 /// The angle of a point whose coordinates, but for zeros, are neither small nor large.
@@ -129,17 +123,15 @@ fn angle<L: Lanes>(l: &L, y: L::Float, x: L::Float) -> L::Float {
     let zero = l.float(0.0);
     let steep = l.less(width, height);
     let (u, v) = (l.choose(steep, width, height), l.choose(steep, height, width));
-    let back = l.iless(l.bits(x), l.int(0));
-    let base = (
-        l.choose(steep, l.float(FRAC_PI_2), l.choose(back, l.float(PI), zero)),
-        l.choose(steep, l.float(HALF_PI_LOW), l.choose(back, l.float(PI_LOW), zero)),
-    );
-    let minus = l.ixor(l.ichoose(steep, l.int(i64::MIN), l.int(0)), sign(l, x));
+    // pi/2 plus that, or less, is pi or zero.
+    let right = l.float(FRAC_PI_2);
+    let base = l.sub(right, l.choose(steep, zero, l.copysign(right, x)));
+    let sign = flip(l, l.choose(steep, l.float(-1.0), l.float(1.0)), x);
     // That of a zero to a number is not what bits say.
     let ratio = l.isub(l.bits(u), l.bits(v));
     let least = l.int(-1000 << 52);
     let ratio = l.ichoose(l.iless(ratio, least), least, ratio);
-    flip(l, add_arctangent(l, base, minus, (u, v), ratio), sign(l, y))
+    flip(l, add_arctangent(l, base, sign, (u, v), ratio), y)
 }
 
 /// atan2(y, x).
@@ -183,30 +175,24 @@ pub(super) fn atan2_odd<L: Lanes<Float = f64, Int = i64, Test = bool>>(l: &L, y:
     size.copysign(y)
 }
 
-/// What both inverse functions are made of.
-struct Arc<L: Lanes + ?Sized> {
-    /// Is the size of the argument at most 1/2?
-    flat: L::Test,
-    /// The size of the argument there, else twice the root of half of what is missing to 1.
-    size: L::Float,
-    /// What rounding has taken from that root.
-    root_low: L::Float,
-    /// The arcsine of the size, or twice that of half of it, less the size.
-    rest: L::Float,
-}
-
+/// `base`, which is zero, pi/2 or pi, plus the arcsine of `small` where it is `flat`, at most 1/2 in size, elsewhere twice that of half of
+/// `root`. What is added has the sign that `small` has, or `root`, which is that of `square` but for its sign and for
+/// rounding.
 #[inline(always)]
-fn arc<L: Lanes>(l: &L, x: L::Float) -> Arc<L> {
-    let x = l.abs(x);
-    let flat = l.at_most(x, l.float(0.5));
-    // Four times the square.
-    let square = l.fma(x, l.float(-2.0), l.float(2.0));
-    let root = l.sqrt(square);
-    let root_low = l.mul(l.fma(l.neg(root), root, square), half_reciprocal(l, root));
-    let z = l.choose(flat, l.mul(x, x), l.mul(square, l.float(0.25)));
-    let size = l.choose(flat, x, root);
-    let rest = l.mul(l.mul(size, z), l.polynomial(z, &ASIN));
-    Arc { flat, size, root_low, rest }
+fn add_arcsine<L: Lanes>(
+    l: &L,
+    base: L::Float,
+    flat: L::Test,
+    small: L::Float,
+    (square, root): (L::Float, L::Float),
+) -> L::Float {
+    let low = l.mul(l.fma(l.neg(root), root, square), half_reciprocal(l, root));
+    let low = l.fma(base, l.float(PI_REST), l.choose(flat, l.float(0.0), low));
+    let z = l.choose(flat, l.mul(small, small), l.mul(square, l.float(0.25)));
+    let size = l.choose(flat, small, root);
+    let low = l.fma(l.mul(size, z), l.polynomial(z, &ASIN), low);
+    let (sum, rest) = l.fast_sum(base, size);
+    l.add(sum, l.add(rest, low))
 }
 
 /// The reciprocal of `2 a`, but for a 16th part of it: the bits of a float are its logarithm, nearly. That of 0 is a number.
@@ -215,31 +201,27 @@ pub(super) fn half_reciprocal<L: Lanes>(l: &L, a: L::Float) -> L::Float {
     l.of_bits(l.isub(l.int(0x7fce_6238_22fc_16e6), l.bits(a)))
 }
 
+/// Is x at most 1/2 in size; four times the square of the sine of half of what is missing to pi/2, and its root.
+#[inline(always)]
+fn halve<L: Lanes>(l: &L, size: L::Float) -> (L::Test, L::Float, L::Float) {
+    let square = l.fma(size, l.float(-2.0), l.float(2.0));
+    (l.at_most(size, l.float(0.5)), square, l.sqrt(square))
+}
+
 /// asin(x).
 #[inline(always)]
 pub(super) fn asin<L: Lanes>(l: &L, x: L::Float) -> L::Float {
-    let Arc { flat, size, root_low, rest } = arc(l, x);
-    let zero = l.float(0.0);
-    let base = l.choose(flat, zero, l.float(FRAC_PI_2));
-    let low = l.choose(flat, zero, l.sub(l.float(HALF_PI_LOW), root_low));
-    let minus = l.ichoose(flat, l.int(0), l.int(i64::MIN));
-    let (sum, sum_low) = l.fast_sum(base, flip(l, size, minus));
-    let value = l.add(sum, l.add(sum_low, l.add(low, flip(l, rest, minus))));
-    flip(l, value, sign(l, x))
+    let size = l.abs(x);
+    let (flat, square, root) = halve(l, size);
+    let base = l.choose(flat, l.float(0.0), l.float(FRAC_PI_2));
+    flip(l, add_arcsine(l, base, flat, size, (square, l.neg(root))), x)
 }
 
-/// acos(x).
+/// acos(x): pi/2 - asin(x), or 2 asin(s), or pi - 2 asin(s).
 #[inline(always)]
 pub(super) fn acos<L: Lanes>(l: &L, x: L::Float) -> L::Float {
-    let Arc { flat, size, root_low, rest } = arc(l, x);
-    let zero = l.float(0.0);
-    let negative = l.iless(l.bits(x), l.int(0));
-    let base = l.choose(flat, l.float(FRAC_PI_2), l.choose(negative, l.float(PI), zero));
-    let base_low = l.choose(flat, l.float(HALF_PI_LOW), l.choose(negative, l.float(PI_LOW), zero));
-    let sign = sign(l, x);
-    // pi/2 - asin(x), but 2 asin(s), and pi - 2 asin(s).
-    let minus = l.ichoose(flat, l.ixor(sign, l.int(i64::MIN)), sign);
-    let (sum, sum_low) = l.fast_sum(base, flip(l, size, minus));
-    let low = l.choose(flat, rest, l.add(rest, root_low));
-    l.add(sum, l.add(sum_low, l.add(base_low, flip(l, low, minus))))
+    let (flat, square, root) = halve(l, l.abs(x));
+    let right = l.float(FRAC_PI_2);
+    let base = l.sub(right, l.choose(flat, l.float(0.0), l.copysign(right, x)));
+    add_arcsine(l, base, flat, l.neg(x), (square, flip(l, root, x)))
 }

@@ -21,8 +21,8 @@ use crate::ops::tables::CBRT_INVERSE;
 /// m^(-1/3) for m from 1 to 2: scripts/math/roots.sollya.
 const INVERSE: [f64; 4] = [-0.04993690159201155, 0.31775712366762676, -0.8099603224666699, 1.5418870148789425];
 
-/// 1.5 * 2^52: adding it rounds a number to a whole one.
-const ROUND: f64 = 6755399441055744.0;
+/// 1.5 * 2^52, less a third of 2^52 + 4096, less 1: adding it rounds that third and more to a whole number.
+const BELOW: f64 = 6755399441055744.0 - 1501199875790165.0 - 1366.0;
 const ONE: i64 = 1023 << 52;
 const MANTISSA: i64 = (1 << 52) - 1;
 const THIRD: f64 = 1.0 / 3.0;
@@ -32,9 +32,10 @@ const THIRD: f64 = 1.0 / 3.0;
 fn root<L: Lanes>(l: &L, x: L::Float, sign: L::Int) -> L::Float {
     let bits = l.bits(x);
     let exponent = l.shr(bits, 52);
-    // 2^52 and the exponent; less 1, a third of it rounds to the third rounded down.
-    let float = l.sub(l.of_bits(l.ior(exponent, l.int(0x433 << 52))), l.float(4503599627370497.0));
-    let third = l.bits(l.fma(float, l.float(THIRD), l.float(ROUND)));
+    // 2^52 + 4096 and the exponent, of which a float next below a third takes what is from 0.58 to 1.25 more than a whole number,
+    // as exponents are from 0 to 2 more than a multiple of three.
+    let float = l.of_bits(l.ior(exponent, l.int(0x433 << 52 | 4096)));
+    let third = l.bits(l.fma(float, l.float(THIRD), l.float(BELOW)));
     let triple = l.iadd(third, l.shl(third, 1));
     let a = l.of_bits(l.isub(l.iadd(bits, l.int(ONE)), l.shl(triple, 52)));
     let m = l.of_bits(l.ior(l.iand(bits, l.int(MANTISSA)), l.int(ONE)));
