@@ -25,6 +25,9 @@ mod format;
 mod functions;
 mod ir;
 mod isa;
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test fails where it unwraps")]
+mod kernel_scan_tests;
 #[cfg(all(test, target_arch = "x86_64"))]
 #[allow(clippy::unwrap_used, reason = "a test fails where it unwraps")]
 mod kernel_tests;

@@ -151,8 +151,8 @@ const TWO_WAYS: [usize; 2] = [24, 60];
 /// What must be known of a kernel besides its code.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Kernel {
-    columns: usize,
-    rows: usize,
+    pub(crate) columns: usize,
+    pub(crate) rows: usize,
     stores: Stores,
 }
 
@@ -343,20 +343,24 @@ impl Compiler {
         if self.builder.func.effects.iter().any(pinned) {
             return None;
         }
-        if level >= Level::V3 {
-            // Below, what kernels are made of would be calls itself.
-            self.optimiser.inline(&mut self.builder);
-        }
         self.walk.schedule.prepare(&self.builder.func, |_| false, |_| true);
         let schedule = &self.walk.schedule;
         let most = if level >= Level::V4 { TWO_WAYS[1] } else { TWO_WAYS[0] };
         let ways = self.optimiser.spread(&mut self.builder, &|r| schedule.arm_costs(r), most);
+        if level >= Level::V3 {
+            // Below, what kernels are made of would be calls itself. They come last: their choices are no branches.
+            self.optimiser.inline(&mut self.builder);
+        }
         let func = &self.builder.func;
         debug_assert_eq!(verify::verify(func), Ok(()));
         let target = Packed::new(level, func, ways as u32, stores);
         let columns = (func.params.len() + func.results.len()) / ways;
         let kernel = Kernel { columns, rows: target.rows_per_step() as usize, stores };
         let fits = !self.builder.overflowed && packed::kernel::compile(&mut self.walk, &target, func, chaos).is_ok();
+        #[cfg(any(test, debug_assertions))]
+        if fits && self.walk.recording {
+            assert_eq!(self.check_kernel(&target), Ok(()));
+        }
         (fits && self.encode_walk(mark).is_ok()).then_some(kernel)
     }
 
@@ -388,6 +392,12 @@ impl Compiler {
         let func = &self.builder.func;
         let contract = abi::contract(&self.walk, func, target.convention);
         check::check(&self.walk, func, &effects::ROLES, &contract)
+    }
+
+    /// The same for the kernel that was made last.
+    #[cfg(any(test, debug_assertions))]
+    pub(crate) fn check_kernel(&self, target: &Packed) -> Result<(), String> {
+        check::check(&self.walk, &self.builder.func, &effects::ROLES, &packed::kernel::contract(target))
     }
 
     /// The forward walk: machine instructions to bytes.

@@ -20,7 +20,7 @@ use iced_x86::{
 };
 
 /// The features that belong to each level, and not to the one before it.
-const FEATURES: [&[CpuidFeature]; 4] = {
+pub(crate) const FEATURES: [&[CpuidFeature]; 4] = {
     use CpuidFeature::*;
     [
         &[INTEL8086, INTEL186, INTEL386, INTEL486, X64, CMOV, SSE, SSE2, MULTIBYTENOP],
@@ -29,6 +29,18 @@ const FEATURES: [&[CpuidFeature]; 4] = {
         &[AVX512F, AVX512DQ, AVX512BW, AVX512VL, AVX512CD],
     ]
 };
+
+/// Must the instruction's memory operand be aligned to its size?
+pub(crate) fn needs_alignment(inst: &Instruction) -> bool {
+    use Mnemonic::*;
+    let size = inst.memory_size().size();
+    let always = [Vmovaps, Vmovapd, Vmovdqa, Vmovdqa32, Vmovdqa64, Vmovntps, Vmovntpd, Vmovntdq, Vmovntdqa];
+    let never = [Movups, Movupd, Movdqu, Lddqu];
+    match inst.encoding() {
+        EncodingKind::Legacy => size == 16 && !never.contains(&inst.mnemonic()),
+        _ => always.contains(&inst.mnemonic()),
+    }
+}
 
 /// What is looked at in a function's code.
 struct Scan<'a> {
@@ -102,8 +114,7 @@ impl Scan<'_> {
     fn memory(&self, inst: &Instruction, depth: i64, written: bool) -> Result<(), String> {
         let fail = |why: &str| Err(format!("{:x}: {inst}: {why}", inst.ip()));
         let (size, disp) = (inst.memory_size().size() as i64, inst.memory_displacement64() as i64);
-        let lenient = matches!(inst.mnemonic(), Mnemonic::Movups | Mnemonic::Movupd);
-        let aligned = size == 16 && inst.encoding() == EncodingKind::Legacy && !lenient;
+        let aligned = needs_alignment(inst);
         if inst.memory_index() != Register::None {
             return fail("an index");
         }

@@ -7,10 +7,11 @@
 
 mod support;
 
-use kiln::{AsColumn, AsColumnMut, ColumnEngine, Engine, EngineKind, Function, RunError, Type, Value};
+use kiln::{ColumnEngine, Engine, EngineKind, Function, RunError, Type, Value};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant, SystemTime};
 use support::Random;
+use support::columns::{Own, over_columns};
 use support::generate::{Program, Shape, program};
 
 /// How many formulas a test checks unless it is told for how long.
@@ -18,51 +19,6 @@ const FORMULAS: usize = 120;
 
 /// Columns have up to so many rows.
 const ROWS: u64 = 200;
-
-/// A column with rows of its own.
-enum Own {
-    Bool(Vec<bool>),
-    I32(Vec<i32>),
-    I64(Vec<i64>),
-    F32(Vec<f32>),
-    F64(Vec<f64>),
-}
-
-impl Own {
-    fn new(ty: Type, rows: usize) -> Own {
-        match ty {
-            Type::Bool => Own::Bool(vec![false; rows]),
-            Type::I32 => Own::I32(vec![0; rows]),
-            Type::I64 => Own::I64(vec![0; rows]),
-            Type::F32 => Own::F32(vec![0.0; rows]),
-            Type::F64 => Own::F64(vec![0.0; rows]),
-        }
-    }
-
-    fn get(&self, row: usize) -> Value {
-        self.column().as_column().get(row)
-    }
-
-    fn column(&self) -> &dyn AsColumn {
-        match self {
-            Own::Bool(rows) => rows,
-            Own::I32(rows) => rows,
-            Own::I64(rows) => rows,
-            Own::F32(rows) => rows,
-            Own::F64(rows) => rows,
-        }
-    }
-
-    fn column_mut(&mut self) -> &mut dyn AsColumnMut {
-        match self {
-            Own::Bool(rows) => rows,
-            Own::I32(rows) => rows,
-            Own::I64(rows) => rows,
-            Own::F32(rows) => rows,
-            Own::F64(rows) => rows,
-        }
-    }
-}
 
 fn engine(kind: EngineKind, level: kiln::Level, fast: bool, checked: bool) -> Engine {
     let mut options = support::options(kind, level);
@@ -75,15 +31,6 @@ fn engine(kind: EngineKind, level: kiln::Level, fast: bool, checked: bool) -> En
 fn compile(engine: &Engine, program: &Program) -> Function {
     let made = engine.formula(&program.text).params(&program.params).compile();
     made.unwrap_or_else(|e| panic!("refused: |{}|\n{}\n{e}", program.params, program.text))
-}
-
-/// What a formula gives over columns, or the first row that fails.
-fn over_columns(function: &Function, inputs: &[Own], rows: usize) -> Result<Vec<Own>, RunError> {
-    let mut outputs: Vec<Own> = function.outputs().iter().map(|output| Own::new(output.ty, rows)).collect();
-    let columns: Vec<&dyn AsColumn> = inputs.iter().map(Own::column).collect();
-    let mut places: Vec<&mut dyn AsColumnMut> = outputs.iter_mut().map(Own::column_mut).collect();
-    function.eval_columns_all(&columns, &mut places)?;
-    Ok(outputs)
 }
 
 fn by_rows(function: &Function, inputs: &[Own], rows: usize) -> Result<Vec<Vec<Value>>, RunError> {

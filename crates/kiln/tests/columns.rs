@@ -6,17 +6,15 @@
 #![allow(clippy::print_stdout, reason = "the seed and the count are the point")]
 
 mod support;
-#[path = "support/columns.rs"]
-mod support_columns;
 
 use kiln::{Column, ColumnEngine, ColumnMut, Engine, EngineKind, Function, Host, Options, RunError, Type, Value};
 use std::cell::Cell;
 use std::num::NonZeroUsize;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant, SystemTime};
+use support::columns::{Lay, Setter, by_columns, by_rows, compare, size, types};
 use support::generate::{Shape, program};
 use support::{Random, compile, engines, engines_with};
-use support_columns::{Lay, Setter, by_columns, by_rows, compare, size, types};
 
 /// Columns of these types one behind the other, with strides of every kind.
 fn layout(random: &mut Random, inputs: &[Type], outputs: &[Type], rows: usize) -> Setter {

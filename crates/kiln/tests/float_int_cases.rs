@@ -1,5 +1,5 @@
 //! Thousands of exact cases of floats and ints, made for another language, on the interpreter and on machine code of
-//! every level.
+//! every level; as single calls and over columns.
 //!
 //! The file gives formulas in the syntax of C. A small translator makes them formulas of this language; where the
 //! meanings differ on purpose (division by zero is an error there, a value here) the case is counted and left out.
@@ -10,6 +10,7 @@ mod support;
 
 use kiln::{Type, Value};
 use std::collections::BTreeMap;
+use support::columns::{Own, over_columns};
 
 /// What a translation cannot say, and why.
 type Skip = &'static str;
@@ -181,14 +182,13 @@ fn is_negative_nan(value: Value) -> bool {
     }
 }
 
-#[test]
-fn float_and_int_cases() {
+/// The cases by formula and inputs, so that each is compiled once. Nothing if the file is not there.
+fn cases() -> Option<BTreeMap<(String, String), Vec<Case>>> {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared/data/float_int_cases.tsv");
     let Ok(data) = std::fs::read_to_string(path) else {
         println!("skipped: there is no {path}");
-        return;
+        return None;
     };
-    // Cases by formula and inputs, so that each is compiled once.
     let mut formulas: BTreeMap<(String, String), Vec<Case>> = BTreeMap::new();
     let mut skipped: BTreeMap<Skip, usize> = BTreeMap::new();
     let (mut total, mut applicable) = (0, 0);
@@ -237,6 +237,18 @@ fn float_and_int_cases() {
     for (reason, count) in &skipped {
         println!("  {count} left out: {reason}");
     }
+    Some(formulas)
+}
+
+/// Is this what the case wants?
+fn is_right(case: &Case, got: Value) -> bool {
+    case.expected.map_or(got.is_nan(), |expected| got.same(expected))
+}
+
+#[test]
+fn float_and_int_cases() {
+    let Some(formulas) = cases() else { return };
+    let applicable: usize = formulas.values().map(Vec::len).sum();
     let mut failures = Vec::new();
     for (name, engine) in support::engines() {
         let mut passed = 0;
@@ -244,10 +256,7 @@ fn float_and_int_cases() {
             let function = support::compile(&engine, params, formula);
             for case in cases {
                 let got = function.call(&case.args).unwrap();
-                let right = match case.expected {
-                    Some(expected) => got.same(expected),
-                    None => got.is_nan(),
-                };
+                let right = is_right(case, got);
                 passed += usize::from(right);
                 if !right {
                     failures.push(format!("{name}: line {}: `{formula}`: {:?} gave {got:?}", case.line, case.args));
@@ -255,6 +264,48 @@ fn float_and_int_cases() {
             }
         }
         println!("  {passed} of {applicable} passed: {name}");
+    }
+    failures.truncate(20);
+    assert!(failures.is_empty(), "{}", failures.join("\n"));
+}
+
+/// Rows of a column: more than two steps of any level, and some that are left.
+const ROWS: usize = 37;
+
+/// Each case at many places of a column, between others of the same formula: in whole steps and in what is left of one.
+/// The interpreter runs columns in blocks.
+#[test]
+fn float_and_int_cases_over_columns() {
+    let Some(formulas) = cases() else { return };
+    let (mut failures, mut random) = (Vec::new(), support::Random(5));
+    for (name, engine) in support::engines() {
+        let (mut columns, mut by_engine) = (0, BTreeMap::new());
+        for ((formula, params), cases) in &formulas {
+            let function = support::compile(&engine, params, formula);
+            *by_engine.entry(format!("{:?}", function.column_engine())).or_insert(0) += 1;
+            for this in 0..cases.len() {
+                // Every third row, and so every lane in turn; first and last rows among them.
+                let at: Vec<usize> =
+                    (0..ROWS).map(|row| if row % 3 == 0 { this } else { random.below(cases.len()) }).collect();
+                let mut inputs: Vec<Own> = function.params().iter().map(|param| Own::new(param.ty, ROWS)).collect();
+                for (i, input) in inputs.iter_mut().enumerate() {
+                    let mut column = input.column_mut().as_column_mut();
+                    (0..ROWS).for_each(|row| column.set(row, cases[at[row]].args[i]));
+                }
+                let outputs = over_columns(&function, &inputs, ROWS).unwrap();
+                columns += 1;
+                for (row, &case) in at.iter().enumerate() {
+                    let (got, case) = (outputs[0].get(row), &cases[case]);
+                    if !is_right(case, got) {
+                        let Case { line, args, .. } = case;
+                        failures.push(format!("{name}: line {line}, row {row}: `{formula}`: {args:?} gave {got:?}"));
+                    }
+                }
+            }
+        }
+        println!("  {columns} columns: {name}: formulas by engine: {by_engine:?}");
+        let rows = by_engine.get("Rows").copied().unwrap_or(0);
+        assert_eq!(rows, 0, "{name}: {by_engine:?}");
     }
     failures.truncate(20);
     assert!(failures.is_empty(), "{}", failures.join("\n"));

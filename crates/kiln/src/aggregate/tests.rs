@@ -25,7 +25,8 @@ impl Random {
     }
 }
 
-const LENGTHS: [usize; 14] = [0, 1, 2, 63, 64, 65, 1000, 1023, 1024, 1025, 2048, 3000, 5 * 1024 + 7, 20_000];
+const LENGTHS: [usize; 15] =
+    [0, 1, 2, 63, 64, 65, 1000, 1023, 1024, 1025, 2048, 3000, 5 * 1024 + 7, 7 * 1024 - 3, 20_000];
 
 /// The order of the rows, written down once more: by row number, without batches and without lanes.
 fn plainly(values: &[f64], combine: fn(f64, f64) -> f64, neutral: f64) -> f64 {

@@ -7,7 +7,7 @@
 //! and where it leaves its own. At a label the states of all jumps to it are merged: what differs is unknown. A loop is
 //! entered at its test and jumps back to its body: what is known where its body begins is what the passes over the
 //! code so far have seen come from there, and passes are made until they see nothing new. Blocks at the end of the
-//! code are followed from each jump to them.
+//! code are followed from each jump to them. In code over columns a symbol is a value of several rows (`kernels`).
 //!
 //! An adder of a new kind of [`Note`] says here what it claims. An adder of a new way to move values says in
 //! `isa::*::effects` that it does, else the checker takes the move for an operation. The checker does not know what
@@ -22,9 +22,14 @@ use crate::ops::Op;
 use crate::types::Type;
 use std::collections::{BTreeMap, HashMap};
 
+mod kernels;
 mod roles;
+mod state;
 pub(crate) use roles::*;
+use state::*;
 
+#[cfg(test)]
+mod kernels_tests;
 #[cfg(test)]
 #[path = "check_tests.rs"]
 mod tests;
@@ -35,50 +40,6 @@ const FILES: usize = 96;
 /// The set that holds this register, or nothing for [`Reg::NONE`].
 pub(crate) fn set_of(reg: Reg) -> u128 {
     if reg.is_some() { 1 << reg.index() } else { 0 }
-}
-
-/// What a place holds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Symbol {
-    Unknown,
-    /// Something that the instructions of this group made.
-    Temp(u32),
-    Value(Ref),
-    /// A bool of which only the lowest byte is right.
-    Raw(Ref),
-    Bits(u64),
-    /// What the register with this index held on entry.
-    Saved(u8),
-    /// The address at the bottom of the frame.
-    Stack,
-}
-
-/// A register's symbol, and the group in which it was written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Held {
-    symbol: Symbol,
-    group: u32,
-}
-
-const NOTHING: Held = Held { symbol: Symbol::Unknown, group: u32::MAX };
-/// No group: the flags mean nothing.
-const NO_GROUP: u32 = u32::MAX;
-/// What a fallible evaluation writes to its context: the node and the kind of error.
-const CONTEXT_WRITTEN: u8 = 3;
-
-/// What is known at a place of the code.
-#[derive(Clone, PartialEq)]
-struct State {
-    registers: [Held; FILES],
-    /// Stack by distance from the stack pointer on entry: symbol and bytes.
-    stack: BTreeMap<i32, (Symbol, i32)>,
-    depth: i32,
-    /// The group that wrote the flags.
-    flags: u32,
-    results: Vec<Symbol>,
-    context: u8,
-    /// The lowest place that was touched ahead of the stack pointer.
-    touched: i32,
 }
 
 /// The instructions of one node, or between nodes.
@@ -250,6 +211,8 @@ impl<'a> Checker<'a> {
             results: vec![Symbol::Unknown; self.func.results.len()],
             context: 0,
             touched: 0,
+            aligned: None,
+            stored: false,
         };
         for (i, held) in state.registers.iter_mut().enumerate() {
             if self.is_saved(i) {
@@ -267,6 +230,7 @@ impl<'a> Checker<'a> {
             state.stack.insert(at, (symbol(r), 8));
         }
         state.registers[self.roles.stack.index()].symbol = Symbol::Stack;
+        self.enter_columns(&mut state);
         state
     }
 
@@ -277,6 +241,7 @@ impl<'a> Checker<'a> {
     fn holds(&self, symbol: Symbol, r: Ref) -> bool {
         match symbol {
             Symbol::Value(value) => value == r,
+            Symbol::Bits(_) | Symbol::Pool { .. } if self.contract.columns.is_some() => self.repeats(symbol, r),
             Symbol::Bits(bits) => self.constant(r) == Some(bits),
             _ => false,
         }
@@ -299,12 +264,17 @@ impl<'a> Checker<'a> {
             Symbol::Raw(r) if bytes == 1 && zero_extends => return Symbol::Value(r),
             Symbol::Raw(_) => true,
             Symbol::Saved(index) if index >= 32 => bytes >= self.contract.saved_vector_bytes,
-            Symbol::Saved(_) | Symbol::Stack => bytes >= 8,
+            Symbol::Pool { .. } => true,
+            Symbol::Saved(_) | Symbol::Stack | Symbol::StackAt(_) => bytes >= 8,
+            Symbol::List | Symbol::Column(_) | Symbol::Row => bytes >= 8,
         };
         if enough { symbol } else { Symbol::Unknown }
     }
 
     fn bytes_of(&self, r: Ref) -> i32 {
+        if let (Some(columns), Some(node)) = (&self.contract.columns, self.func.nodes.get(r.index())) {
+            return columns.widths[node.ty as usize];
+        }
         match self.func.nodes.get(r.index()).map(|n| n.ty) {
             Some(Type::Bool) => 1,
             Some(Type::I32 | Type::F32) => 4,
@@ -324,10 +294,17 @@ impl<'a> Checker<'a> {
         found
     }
 
-    /// May the node be its operand as it is, without an instruction? A bool is a number already.
+    /// May the node be its operand as it is, without an instruction? A bool is a number already; over columns ints and
+    /// floats lie in the same registers.
     fn keeps(&self, node: Ref) -> bool {
-        let ty = |r: u32| self.func.ty(Ref(r));
-        self.func.nodes.get(node.index()).is_some_and(|n| n.op == Op::Convert && n.ty.is_int() && ty(n.a) == Type::Bool)
+        let Some(node) = self.func.nodes.get(node.index()) else { return false };
+        match node.op {
+            Op::Convert => {
+                node.ty.is_int() && self.func.ty(Ref(node.a)) == Type::Bool && self.contract.columns.is_none()
+            }
+            Op::Bitcast => self.contract.columns.is_some(),
+            _ => false,
+        }
     }
 
     /// What the walk notes about this place: a claim, or that the group ends here.
@@ -387,7 +364,8 @@ impl<'a> Checker<'a> {
                         state.registers[reg.index()].symbol = Symbol::Value(to);
                     }
                     if let Some(slot) = slot {
-                        let bytes = if self.func.ty(to).is_float() { self.bytes_of(to) } else { 8 };
+                        let whole = self.func.ty(to).is_float() || self.contract.columns.is_some();
+                        let bytes = if whole { self.bytes_of(to) } else { 8 };
                         state.stack.insert(frame_place(state, slot), (Symbol::Value(to), bytes));
                     }
                 }
@@ -426,6 +404,9 @@ impl<'a> Checker<'a> {
     /// The main path has arrived at the end: are the results where they belong?
     fn at_end(&mut self, state: &mut Option<State>) -> Result<(), String> {
         let Some(state) = state else { return Err("the end is never reached".into()) };
+        if self.contract.columns.is_some() {
+            return ensure(!state.stored, || "no step follows the one that was stored".into());
+        }
         self.check_results(state)
     }
 
@@ -499,7 +480,9 @@ impl<'a> Checker<'a> {
         if self.bound.get(label as usize).copied().unwrap_or(false) {
             return self.jump_back(state, label);
         }
-        if Some(Label(label)) == self.walk.exit_label {
+        if Some(Label(label)) == self.walk.exit_label && self.contract.columns.is_some() {
+            ensure(!state.stored, || "a step that has stored a row is left".into())?;
+        } else if Some(Label(label)) == self.walk.exit_label {
             let status = state.registers[self.roles.status.index()].symbol;
             let reported = status == Symbol::Bits(1) && state.context == CONTEXT_WRITTEN;
             ensure(reported, || format!("left with status {status:?} and context {:b}", state.context))?;
@@ -542,21 +525,26 @@ impl<'a> Checker<'a> {
         let stack = set_of(self.roles.stack);
         let transfer = matches!(
             effect.action,
-            Action::Copy { .. } | Action::Store { .. } | Action::Exchange { .. } | Action::Push { .. } | Action::Touch
+            Action::Copy { .. }
+                | Action::Store { .. }
+                | Action::Exchange { .. }
+                | Action::Push { .. }
+                | Action::Touch
+                | Action::SetStack { .. }
         );
         // What is cleared by an operation with itself is read in name only.
         let constant = matches!(effect.action, Action::Constant { .. });
         for reg in each(effect.reads & !stack) {
             let held = state.registers[reg.index()];
             let used = self.read(held.symbol);
-            let own = held.group == self.group || transfer || constant;
+            let own = held.group == self.group || transfer || constant || held.symbol == Symbol::Row;
             ensure(used || own, || format!("reads {reg:?}, which holds {:?}", held.symbol))?;
         }
         for reg in each(effect.address & !stack) {
             let symbol = state.registers[reg.index()].symbol;
             self.read(symbol);
-            let pointer =
-                [Hidden::Args, Hidden::Out, Hidden::Context].iter().any(|&h| self.holds(symbol, self.hidden(h)));
+            let pointer = matches!(symbol, Symbol::List | Symbol::Column(_) | Symbol::Row)
+                || [Hidden::Args, Hidden::Out, Hidden::Context].iter().any(|&h| self.holds(symbol, self.hidden(h)));
             ensure(pointer, || format!("an address is made of {reg:?}, which holds {symbol:?}"))?;
         }
         let loaded = match effect.memory {
@@ -565,6 +553,8 @@ impl<'a> Checker<'a> {
         };
         match effect.action {
             Action::MoveStack { by } => return self.move_stack(state, by),
+            Action::AlignStack { bytes } => return self.align_stack(state, bytes),
+            Action::SetStack { base, disp } => return self.set_stack(state, base, disp),
             Action::Touch => return self.touch(state, inst),
             Action::Push { from } => {
                 self.move_stack(state, -8)?;
@@ -585,6 +575,7 @@ impl<'a> Checker<'a> {
         }
         // Sources are read before anything is overwritten.
         let copied = match effect.action {
+            Action::Copy { from, .. } if from == self.roles.stack => Some(Symbol::StackAt(state.depth)),
             Action::Copy { from, bytes, zero_extends, .. } => {
                 Some(self.moved(state.registers[from.index()].symbol, bytes, zero_extends))
             }
@@ -617,6 +608,7 @@ impl<'a> Checker<'a> {
             let symbol = if read { Symbol::Temp(self.group) } else { symbol };
             state.registers[to.index()] = Held { symbol, group: self.group };
         }
+        self.step_columns(state, inst, effect)?;
         if effect.writes_flags {
             // What moves values sets the flags to nothing that anybody wants.
             state.flags = if effect.action == Action::Other { self.group } else { NO_GROUP };
@@ -644,6 +636,9 @@ impl<'a> Checker<'a> {
                 let pool = self.walk.code.pool.bytes();
                 let bytes = pool.get(inst.disp as usize..).and_then(|b| b.get(..memory.bytes as usize));
                 let bytes = bytes.ok_or("reads outside the constants")?;
+                if self.contract.columns.is_some() && effect.action != Action::Call {
+                    return Ok(Symbol::Pool { at: inst.disp as u32, bytes: memory.bytes as u8 });
+                }
                 let mut word = [0; 8];
                 let count = bytes.len().min(8);
                 word[..count].copy_from_slice(&bytes[..count]);
@@ -654,11 +649,12 @@ impl<'a> Checker<'a> {
             Mem::Label => Err("reads its own code".into()),
             _ if memory.base == self.roles.stack => {
                 ensure(!inst.index.is_some(), || "an index into the frame".into())?;
-                let symbol = read_stack(state, state.depth + inst.disp, memory.bytes);
+                let symbol = self.read_frame(state, inst.disp, memory.bytes);
                 let used = self.read(symbol);
                 ensure(used || !computes, || format!("reads [stack+{}], which holds {symbol:?}", inst.disp))?;
                 Ok(symbol)
             }
+            _ if self.contract.columns.is_some() => self.load_row(state, inst, memory, computes),
             _ => {
                 let base = state.registers[memory.base.index()].symbol;
                 ensure(self.holds(base, self.hidden(Hidden::Args)), || "reads behind another pointer".into())?;
@@ -671,6 +667,9 @@ impl<'a> Checker<'a> {
     }
 
     fn store(&mut self, state: &mut State, inst: &MInst, memory: &MemoryUse, symbol: Symbol) -> Result<(), String> {
+        if self.contract.columns.is_some() && memory.base != self.roles.stack {
+            return self.store_row(state, inst, memory, symbol);
+        }
         ensure(!inst.index.is_some(), || "an index into the frame".into())?;
         if memory.base == self.roles.stack {
             return write_stack(state, state.depth + inst.disp, memory.bytes, symbol);
@@ -690,6 +689,9 @@ impl<'a> Checker<'a> {
     }
 
     fn call(&mut self, state: &mut State) -> Result<(), String> {
+        if let Some(columns) = self.contract.columns {
+            return self.call_for_rows(state, &columns);
+        }
         let depth = state.depth.rem_euclid(16);
         ensure(depth == self.roles.call_depth, || format!("a call with the stack pointer at {depth} modulo 16"))?;
         let node = self.groups[self.group as usize].node;
@@ -704,7 +706,9 @@ impl<'a> Checker<'a> {
             ensure(self.holds(symbol, arg), || format!("argument {i} of the call is {symbol:?}, not {arg:?}"))?;
         }
         let [place, data, context] = self.roles.call_arguments.map(|reg| state.registers[reg.index()]);
-        ensure(place.symbol == Symbol::Stack, || "the call does not get the address of its arguments".into())?;
+        ensure(place.symbol == Symbol::StackAt(state.depth), || {
+            "the call does not get the address of its arguments".into()
+        })?;
         ensure(data.group == self.group, || "the call does not get its data".into())?;
         let wanted = match self.walk.context_slot {
             Some(_) => Symbol::Value(self.hidden(Hidden::Context)),
@@ -738,6 +742,9 @@ impl<'a> Checker<'a> {
             let symbol = state.registers[i].symbol;
             ensure(symbol == Symbol::Saved(i as u8), || format!("returns with {symbol:?} in register {i}"))?;
         }
+        if self.contract.columns.is_some() {
+            return Ok(());
+        }
         // Where errors leave, too, the status is one thing or the other; the jumps have been checked.
         if self.walk.exit_label.is_none() { self.check_results(state) } else { Ok(()) }
     }
@@ -755,54 +762,7 @@ fn each(mut set: u128) -> impl Iterator<Item = Reg> {
     })
 }
 
-/// Where in the caller's terms a slot lies.
-fn frame_place(state: &State, slot: u32) -> i32 {
-    state.depth + 8 * slot as i32
-}
-
 /// Does a group end at this note, seen forward?
 fn is_end(note: &Note) -> bool {
     matches!(note, Note::Node { .. } | Note::Moves { .. } | Note::Arm { .. })
-}
-
-/// What `bytes` bytes of the stack hold. An input's word may be read beyond the input.
-fn read_stack(state: &State, at: i32, bytes: i32) -> Symbol {
-    match state.stack.get(&at) {
-        Some(&(symbol, stored)) if bytes <= stored => symbol,
-        _ => Symbol::Unknown,
-    }
-}
-
-fn write_stack(state: &mut State, at: i32, bytes: i32, symbol: Symbol) -> Result<(), String> {
-    ensure(at >= state.depth && at + bytes <= 0, || format!("writes {bytes} bytes of the stack at {at}"))?;
-    let from = at - 15;
-    let overlaps = |(&place, &(_, size)): (&i32, &(Symbol, i32))| (place + size > at).then_some(place);
-    let gone: Vec<i32> = state.stack.range(from..at + bytes).filter_map(overlaps).collect();
-    for place in gone {
-        state.stack.remove(&place);
-    }
-    state.stack.insert(at, (symbol, bytes));
-    Ok(())
-}
-
-/// Keeps in `state` what is so in `other`, too.
-fn merge(state: &mut State, other: &State, group: u32) -> Result<(), String> {
-    ensure(state.depth == other.depth, || "paths meet with different stack pointers".into())?;
-    for (held, theirs) in state.registers.iter_mut().zip(&other.registers) {
-        if held.symbol != theirs.symbol {
-            let own = held.group == group && theirs.group == group;
-            *held = if own { Held { symbol: Symbol::Temp(group), group } } else { NOTHING };
-        } else if held.group != theirs.group {
-            held.group = NO_GROUP;
-        }
-    }
-    state.stack.retain(|at, held| other.stack.get(at) == Some(held));
-    for (held, theirs) in state.results.iter_mut().zip(&other.results) {
-        if held != theirs {
-            *held = Symbol::Unknown;
-        }
-    }
-    state.context &= other.context;
-    state.flags = NO_GROUP;
-    Ok(())
 }

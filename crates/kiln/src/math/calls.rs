@@ -12,7 +12,7 @@
 #![forbid(unsafe_code)]
 
 use super::lanes::{Fused, Nodes, Plain};
-use super::{exp, inverse, log, roots, trig};
+use super::{exp, inverse, log, pow, roots, trig};
 use crate::ir::Ref;
 use crate::ir::build::{Builder, Inline};
 use crate::ops::Meaning;
@@ -129,6 +129,8 @@ kernels! { (x _ _) (x):
 kernels! { (x y _) (x y):
     ATAN2 "atan2" inverse::atan2;
     HYPOT "hypot" roots::hypot;
+    POW "pow" pow::pow;
+    LOG_BASE "logbase" pow::log_base;
 }
 kernels! { (x y z) (x y z):
     HYPOT3 "hypot3" roots::hypot3;
@@ -147,6 +149,8 @@ over_lanes! { (x _ _) (x):
 over_lanes! { (x y _) (x y):
     ATAN2_ODD "atan2odd" inverse::atan2_odd, None;
     HYPOT_ODD "hypotodd" roots::hypot_odd, None;
+    POW_ODD "powodd" pow::pow_odd, None;
+    LOG_BASE_ODD "logbaseodd" pow::log_base_odd, None;
 }
 over_lanes! { (x y z) (x y z):
     HYPOT3_ODD "hypot3odd" roots::hypot3_odd, None;
@@ -167,11 +171,6 @@ routines! {
     GAMMA "gamma" |x| gamma(x);
     LGAMMA "lgamma" |x| libm::lgamma(x);
     FACT "fact" |x| fact(x);
-}
-
-routines! {
-    POW "pow" |x, y| libm::pow(x, y);
-    LOG_BASE "logbase" |x, base| log_base(x, base);
 }
 
 /// The neighbour of the first in the direction of the second: of the type itself, not by way of `f64`.
@@ -314,27 +313,6 @@ impl std::fmt::Write for Buffer {
 /// The crate's has values for large negative numbers.
 fn acosh(x: f64) -> f64 {
     if x < 1.0 { f64::NAN } else { libm::acosh(x) }
-}
-
-fn log_base(x: f64, base: f64) -> f64 {
-    if base == 2.0 {
-        return libm::log2(x);
-    }
-    if base == 10.0 {
-        return libm::log10(x);
-    }
-    let quotient = libm::log(x) / libm::log(base);
-    // Three roundings lose log(243, 3) = 5 and log(3, 9) = 1/2. A whole number this near whose power is x, or a whole
-    // root, is the better answer.
-    let is_near = |whole: f64, of: f64| (of - whole).abs() <= 4.0 * f64::EPSILON * whole.abs();
-    let (power, root) = (libm::rint(quotient), libm::rint(1.0 / quotient));
-    if is_near(power, quotient) && libm::pow(base, power) == x {
-        power
-    } else if is_near(root, 1.0 / quotient) && libm::pow(x, root) == base {
-        1.0 / root
-    } else {
-        quotient
-    }
 }
 
 fn ldexp(x: f64, n: i64) -> f64 {

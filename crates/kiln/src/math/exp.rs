@@ -129,6 +129,17 @@ pub(super) fn exp<L: Lanes>(l: &L, x: L::Float) -> L::Float {
     scale(l, steps, l.fma(l.mul(r, r), q, r))
 }
 
+/// e^(x + low) for a small `low`, where the result is neither zero nor infinite.
+#[inline(always)]
+pub(super) fn exp_sum<L: Lanes>(l: &L, x: L::Float, low: L::Float) -> L::Float {
+    let rounded = l.fma(x, l.float(E.steps), l.float(ROUND));
+    let n = l.sub(rounded, l.float(ROUND));
+    let first = l.fma(n, l.float(-E.high), x);
+    let (r, rest) = l.fast_sum(first, l.fma(n, l.float(-E.low), low));
+    let q = l.polynomial(r, &EXP);
+    scale(l, l.bits(rounded), l.add(r, l.fma(l.mul(r, r), q, rest)))
+}
+
 /// 2^x.
 #[inline(always)]
 pub(super) fn exp2<L: Lanes>(l: &L, x: L::Float) -> L::Float {

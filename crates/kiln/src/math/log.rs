@@ -37,9 +37,17 @@ const LOG: [f64; 11] = [
     -0.5,
 ];
 
-/// The natural logarithm of 2^shift times a positive normal number, as a sum of two floats, the second of which is small.
+/// A positive normal number in parts: log(x) = base + log(1 + f + f_low) + low, where base is exact.
+pub(super) struct Reduced<L: Lanes + ?Sized> {
+    pub(super) base: L::Float,
+    pub(super) low: L::Float,
+    pub(super) f: L::Float,
+    pub(super) f_low: L::Float,
+}
+
+/// 2^shift times a positive normal number in parts.
 #[inline(always)]
-pub(super) fn parts<L: Lanes>(l: &L, x: L::Float, shift: f64) -> (L::Float, L::Float) {
+pub(super) fn reduce<L: Lanes>(l: &L, x: L::Float, shift: f64) -> Reduced<L> {
     let bits = l.bits(x);
     // The exponent counts from 2048, so that no sign comes in.
     let above = l.isub(bits, l.int(FIRST.wrapping_sub(i64::MIN)));
@@ -51,13 +59,21 @@ pub(super) fn parts<L: Lanes>(l: &L, x: L::Float, shift: f64) -> (L::Float, L::F
     let eighth = l.shr(above, 49);
     let (inverse, high, low) = (l.lookup(eighth, LOG_INVERSE), l.lookup(eighth, LOG_HIGH), l.lookup(eighth, LOG_LOW));
     let product = l.mul(z, inverse);
-    let product_low = l.fma(z, inverse, l.neg(product));
-    let f = l.sub(product, l.float(1.0));
-    let base = l.fma(k, l.float(LN2_HIGH), high);
+    Reduced {
+        base: l.fma(k, l.float(LN2_HIGH), high),
+        low: l.fma(k, l.float(LN2_LOW), low),
+        f: l.sub(product, l.float(1.0)),
+        f_low: l.fma(z, inverse, l.neg(product)),
+    }
+}
+
+/// The natural logarithm of 2^shift times a positive normal number, as a sum of two floats, the second of which is small.
+#[inline(always)]
+pub(super) fn parts<L: Lanes>(l: &L, x: L::Float, shift: f64) -> (L::Float, L::Float) {
+    let Reduced { base, low, f, f_low } = reduce(l, x, shift);
     let (sum, rest) = l.fast_sum(base, f);
-    let low = l.fma(k, l.float(LN2_LOW), low);
     // log(1 + f + d) = log(1 + f) + d (1 - f), nearly.
-    let low = l.add(low, l.fma(product_low, l.neg(f), product_low));
+    let low = l.add(low, l.fma(f_low, l.neg(f), f_low));
     let low = l.add(low, rest);
     (sum, l.fma(l.mul(f, f), l.polynomial(f, &LOG), low))
 }
@@ -104,7 +120,7 @@ impl Base for Ten {
 
 /// Is `x` no positive normal number?
 #[inline(always)]
-fn is_odd<L: Lanes>(l: &L, x: L::Float) -> L::Test {
+pub(super) fn is_odd<L: Lanes>(l: &L, x: L::Float) -> L::Test {
     let is_normal = l.and(l.at_most(l.float(f64::MIN_POSITIVE), x), l.less(x, l.float(f64::INFINITY)));
     l.not(is_normal)
 }

@@ -4,7 +4,7 @@
 //! everything else is the work of `run::columns`, which brings any columns into that form.
 //!
 //! **The contract of the code.** `columns` points to the address of the first row of each input, then of each output, at
-//! any alignment; a `bool` is a byte, 0 or 1. The code evaluates `steps` steps of `rows_per_step` rows and returns how many
+//! any alignment; a `bool` is a byte, 0 or 1. The code evaluates `steps` steps, at least one, of `rows_per_step` rows and returns how many
 //! it has completed. If a row of the next step stops with an error, or is one that the code does not want to evaluate,
 //! it returns early, and nothing of that step has been stored; the rows of that step are then evaluated one by one. It
 //! reads all inputs of a step before it stores an output of that step, reads and writes no byte outside the rows
@@ -111,7 +111,7 @@ impl Kernel {
         rows >> self.rows_per_step.trailing_zeros()
     }
 
-    /// Evaluates steps; gives how many were completed.
+    /// Evaluates steps, at least one; gives how many were completed.
     ///
     /// # Safety
     /// At each address of `columns`, one for each column of the formula in its order, stand as many rows as the steps have, to
@@ -119,10 +119,10 @@ impl Kernel {
     /// overlap nothing. For a kernel that streams they are aligned. Whatever the code calls is alive.
     ///
     /// # Panics
-    /// If there are fewer addresses than columns.
+    /// If there are fewer addresses than columns, or no steps.
     #[inline]
     pub(crate) unsafe fn run(&self, columns: &[*mut u8], steps: usize, context: &Context) -> usize {
-        assert!(columns.len() >= self.columns);
+        assert!(columns.len() >= self.columns && steps > 0);
         let entry = match &self.code {
             // SAFETY: the code was made from an `EmittedKernel`, so what stands at its beginning is such a function; function and
             // data pointers have one representation here. tests/columns.rs runs such code at every level.

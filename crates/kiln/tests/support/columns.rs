@@ -10,6 +10,60 @@
 
 use kiln::{AsColumn, AsColumnMut, Column, ColumnMut, Function, NativeKernel, RunError, Type, Value};
 
+/// A column with rows of its own.
+pub enum Own {
+    Bool(Vec<bool>),
+    I32(Vec<i32>),
+    I64(Vec<i64>),
+    F32(Vec<f32>),
+    F64(Vec<f64>),
+}
+
+impl Own {
+    pub fn new(ty: Type, rows: usize) -> Own {
+        match ty {
+            Type::Bool => Own::Bool(vec![false; rows]),
+            Type::I32 => Own::I32(vec![0; rows]),
+            Type::I64 => Own::I64(vec![0; rows]),
+            Type::F32 => Own::F32(vec![0.0; rows]),
+            Type::F64 => Own::F64(vec![0.0; rows]),
+        }
+    }
+
+    pub fn get(&self, row: usize) -> Value {
+        self.column().as_column().get(row)
+    }
+
+    pub fn column(&self) -> &dyn AsColumn {
+        match self {
+            Own::Bool(rows) => rows,
+            Own::I32(rows) => rows,
+            Own::I64(rows) => rows,
+            Own::F32(rows) => rows,
+            Own::F64(rows) => rows,
+        }
+    }
+
+    pub fn column_mut(&mut self) -> &mut dyn AsColumnMut {
+        match self {
+            Own::Bool(rows) => rows,
+            Own::I32(rows) => rows,
+            Own::I64(rows) => rows,
+            Own::F32(rows) => rows,
+            Own::F64(rows) => rows,
+        }
+    }
+}
+
+/// What a formula gives over columns, or the first row that fails.
+pub fn over_columns(function: &Function, inputs: &[Own], rows: usize) -> Result<Vec<Own>, RunError> {
+    let mut outputs: Vec<Own> = function.outputs().iter().map(|output| Own::new(output.ty, rows)).collect();
+    let columns: Vec<&dyn AsColumn> = inputs.iter().map(Own::column).collect();
+    let mut places: Vec<&mut dyn AsColumnMut> = outputs.iter_mut().map(Own::column_mut).collect();
+    function.eval_columns_all(&columns, &mut places)?;
+    Ok(outputs)
+}
+
 /// Where a column lies: row `i` is at `start + i * stride` of the memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Lay {

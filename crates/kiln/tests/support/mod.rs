@@ -4,6 +4,7 @@
 #![allow(unreachable_pub, reason = "it is a module of several programs")]
 #![allow(dead_code, reason = "each test program uses a part of it")]
 
+pub mod columns;
 pub mod generate;
 pub mod statements;
 

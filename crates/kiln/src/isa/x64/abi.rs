@@ -158,6 +158,7 @@ pub(crate) fn contract(walk: &Walk, func: &Func, convention: Convention) -> Cont
             saved: SYSV.callee_saved,
             saved_vector_bytes: 16,
             result: None,
+            columns: None,
         };
     };
     let (mut registers, mut stack) = (Vec::new(), Vec::new());
@@ -171,7 +172,8 @@ pub(crate) fn contract(walk: &Walk, func: &Func, convention: Convention) -> Cont
     }
     let float = func.results.first().is_some_and(|&r| func.ty(r).is_float());
     let result = Some(if float { Reg::vec(0) } else { RAX });
-    Contract { registers, stack, raw_bools: true, saved: abi.callee_saved, saved_vector_bytes: 16, result }
+    let saved = abi.callee_saved;
+    Contract { registers, stack, raw_bools: true, saved, saved_vector_bytes: 16, result, columns: None }
 }
 
 /// Words that calls need for their arguments; zero if nothing is called.

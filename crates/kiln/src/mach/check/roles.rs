@@ -57,6 +57,10 @@ pub(crate) enum Action {
     Pop { to: Reg },
     /// Changes the stack pointer.
     MoveStack { by: i32 },
+    /// Lowers the stack pointer to a multiple of so many bytes.
+    AlignStack { bytes: i32 },
+    /// Puts the stack pointer so many bytes above an address in the frame.
+    SetStack { base: Reg, disp: i32 },
     /// Calls what the memory operand points to.
     Call,
     /// Returns.
@@ -100,4 +104,25 @@ pub(crate) struct Contract {
     pub(crate) saved_vector_bytes: i32,
     /// Where the first result is returned; none: all are stored behind [`Hidden::Out`].
     pub(crate) result: Option<Reg>,
+    /// For code over columns: how it goes through them. Its values are those of several rows.
+    pub(crate) columns: Option<Columns>,
+}
+
+/// How code over columns goes through them.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Columns {
+    /// Where the addresses of the columns stand, and the number of steps, on entry.
+    pub(crate) given: [Reg; 2],
+    /// The first row of the step, and the row behind the last one.
+    pub(crate) index: Reg,
+    pub(crate) end: Reg,
+    /// How many inputs there are, and all columns.
+    pub(crate) inputs: usize,
+    pub(crate) columns: usize,
+    /// Rows that a register holds, and rows of a step.
+    pub(crate) rows: i32,
+    pub(crate) step: i32,
+    /// Bytes of a register, and of the part of it that a value of each type fills.
+    pub(crate) register: i32,
+    pub(crate) widths: [i32; 5],
 }

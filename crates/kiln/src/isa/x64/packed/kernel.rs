@@ -17,6 +17,8 @@ use super::super::regs::{R8, R9, R10, R11, R12, R13, R14, R15, RAX, RBP, RBX, RC
 use super::Packed;
 use super::families::STREAM;
 use crate::ir::{Func, Node, Ref};
+#[cfg(any(test, debug_assertions))]
+use crate::mach::check::{Columns, Contract};
 use crate::mach::walk::{Address, Chaos, Entry, Rm, Shape, Target, Walk};
 use crate::mach::{Inst, MInst, Reg, Sets};
 use crate::ops::Op;
@@ -105,6 +107,7 @@ pub(crate) fn compile(walk: &mut Walk, target: &Packed, func: &Func, chaos: Chao
     if walk.stack_words > LARGEST_FRAME {
         return Err(FrameTooLarge);
     }
+    walk.begin_moves();
     walk.bind(head);
     walk.emit(with_imm(MInst::new(Inst::ALIGN), ALIGNMENT));
     for &constant in pins.iter() {
@@ -115,6 +118,34 @@ pub(crate) fn compile(walk: &mut Walk, target: &Packed, func: &Func, chaos: Chao
     enter(walk, target, pointers);
     leave(walk, target, pointers);
     Ok(())
+}
+
+/// What the allocation checker must know of a kernel's two ends.
+#[cfg(any(test, debug_assertions))]
+pub(crate) fn contract(target: &Packed) -> Contract {
+    let layout = target.layout;
+    Contract {
+        registers: Vec::new(),
+        stack: Vec::new(),
+        raw_bools: false,
+        saved: [CALLEE_SAVED, 0, 0],
+        saved_vector_bytes: 0,
+        result: None,
+        columns: Some(Columns {
+            given: [RDI, RSI],
+            index: layout.index,
+            end: layout.end,
+            inputs: target.inputs,
+            columns: target.columns,
+            rows: target.rows() as i32,
+            step: target.rows_per_step() as i32,
+            register: target.bytes as i32,
+            widths: Type::ALL.map(|ty| match ty {
+                Type::Bool if target.mask_registers() => 8,
+                ty => target.width(ty) as i32,
+            }),
+        }),
+    }
 }
 
 /// The constants that are kept in registers: those that are mentioned most, innermost loops counting more.
