@@ -39,3 +39,26 @@ for j in range(8):
 show("LOG_INVERSE", inverses)
 show("LOG_HIGH", highs)
 show("LOG_LOW", lows)
+
+# Arctangents of j/8, to multiples of 2^-49 as the float next to pi is one, and what is left of them.
+def arctangent(value):
+    # atan(v) = 2 atan(v / (1 + sqrt(1 + v^2))), until the series is short.
+    halvings = 0
+    while value > Decimal("0.01"):
+        value = value / (1 + (1 + value * value).sqrt())
+        halvings += 1
+    term, total, n = value, Decimal(0), 1
+    while abs(term) > Decimal(10) ** -58:
+        total += term / n if n % 4 == 1 else -term / n
+        term *= value * value
+        n += 2
+    return total * 2**halvings
+
+
+exact = [arctangent(Decimal(j) / 8) for j in range(8)]
+highs = [float(int((value * 2**49).to_integral_value())) / 2.0**49 for value in exact]
+show("ATAN_HIGH", highs)
+show("ATAN_LOW", [float(value - Decimal(high)) for value, high in zip(exact, highs)])
+
+# 2^(-j/3), rounded; only three are ever looked up.
+show("CBRT_INVERSE", [float(Decimal(2) ** (-Decimal(j) / 3)) for j in range(3)] + [1.0] * 5)

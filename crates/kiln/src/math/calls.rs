@@ -12,14 +12,13 @@
 #![forbid(unsafe_code)]
 
 use super::lanes::{Fused, Nodes, Plain};
-use super::{exp, log, pow, trig};
+use super::{exp, inverse, log, pow, roots, trig};
 use crate::ir::Ref;
 use crate::ir::build::{Builder, Inline};
 use crate::ops::Meaning;
 use crate::ops::words::Word;
 use crate::run::fused::fused;
 use crate::types::Type;
-use std::f64::consts::PI;
 use std::fmt::Write as _;
 
 /// A routine of floats, for both types.
@@ -68,68 +67,49 @@ macro_rules! routines {
 }
 
 /// Routines that are written over [`Lanes`](super::lanes::Lanes) and computed by what the processor has: kernels of which nodes
-/// are made too, and what these call where it is rare.
+/// are made too, and what these call where it is rare. First the words that they take, of which some are arguments.
 macro_rules! over_lanes {
-    ($($constant:ident $name:literal $path:path, $inline:expr;)*) => {$(
+    ($words:tt $args:tt: $($constant:ident $name:literal $path:path, $inline:expr;)*) => {$(
         pub(crate) static $constant: Routine = Routine {
             name: $name,
-            wide: |a, _, _| {
-                let x = f64::from_word(a);
-                fused(|| $path(&Fused, x), || $path(&Plain, x)).to_word()
-            },
-            narrow: |a, _, _| {
-                let x = f64::from(f32::from_word(a));
-                (fused(|| $path(&Fused, x), || $path(&Plain, x)) as f32).to_word()
-            },
+            wide: over_lanes!(@ wide $words $args $path),
+            narrow: over_lanes!(@ narrow $words $args $path),
             inline: $inline,
         };
     )*};
-}
-macro_rules! over_lanes2 {
-    ($($constant:ident $name:literal $path:path, $inline:expr;)*) => {$(
-        pub(crate) static $constant: Routine = Routine {
-            name: $name,
-            wide: |a, b, _| {
-                let (x, y) = (f64::from_word(a), f64::from_word(b));
-                fused(|| $path(&Fused, x, y), || $path(&Plain, x, y)).to_word()
-            },
-            narrow: |a, b, _| {
-                let (x, y) = (f64::from(f32::from_word(a)), f64::from(f32::from_word(b)));
-                (fused(|| $path(&Fused, x, y), || $path(&Plain, x, y)) as f32).to_word()
-            },
-            inline: $inline,
-        };
-    )*};
-}
-macro_rules! kernels2 {
-    ($($constant:ident $name:literal $path:path;)*) => {
-        over_lanes2! { $($constant $name $path, Some(|b, args| inline2(b, args, |l, x, y| $path(l, x, y)));)* }
+    (@ wide ($($word:tt)*) ($($x:ident)*) $path:path) => {
+        |$($word),*| {
+            $(let $x = f64::from_word($x);)*
+            fused(|| $path(&Fused, $($x),*), || $path(&Plain, $($x),*)).to_word()
+        }
+    };
+    (@ narrow ($($word:tt)*) ($($x:ident)*) $path:path) => {
+        |$($word),*| {
+            $(let $x = f64::from(f32::from_word($x));)*
+            (fused(|| $path(&Fused, $($x),*), || $path(&Plain, $($x),*)) as f32).to_word()
+        }
     };
 }
 macro_rules! kernels {
-    ($($constant:ident $name:literal $path:path;)*) => {
-        over_lanes! { $($constant $name $path, Some(|b, args| inline1(b, args, |l, x| $path(l, x)));)* }
-    };
+    ($words:tt $args:tt: $($constant:ident $name:literal $path:path;)*) => {$(
+        over_lanes! { $words $args: $constant $name $path, Some(kernels!(@ $args $path)); }
+    )*};
+    (@ ($($x:ident)*) $path:path) => { |b, args| inline(b, args, |l, [$($x),*]| $path(l, $($x),*)) };
 }
 
-/// Makes nodes of a kernel of one argument: for `f32` by way of `f64`.
-fn inline1(b: &mut Builder, args: &[Ref], kernel: impl Fn(&Nodes<'_>, Ref) -> Ref) -> Ref {
-    let ty = b.ty(args[0]);
-    let x = b.raw_convert(args[0], Type::F64);
-    let y = kernel(&Nodes::new(b), x);
+/// Makes nodes of a kernel: for `f32` by way of `f64`.
+fn inline<const N: usize>(b: &mut Builder, args: &[Ref], kernel: impl Fn(&Nodes<'_>, [Ref; N]) -> Ref) -> Ref {
+    let ty = args.first().map_or(Type::F64, |&x| b.ty(x));
+    let mut wide = [Ref::NONE; N];
+    for (wide, &x) in wide.iter_mut().zip(args) {
+        *wide = b.raw_convert(x, Type::F64);
+    }
+    let y = kernel(&Nodes::new(b), wide);
     b.raw_convert(y, ty)
 }
 
-/// The same of two arguments.
-fn inline2(b: &mut Builder, args: &[Ref], kernel: impl Fn(&Nodes<'_>, Ref, Ref) -> Ref) -> Ref {
-    let ty = b.ty(args[0]);
-    let [x, y] = [args[0], args[1]].map(|arg| b.raw_convert(arg, Type::F64));
-    let z = kernel(&Nodes::new(b), x, y);
-    b.raw_convert(z, ty)
-}
-
 // constant, name in listings, kernel
-kernels! {
+kernels! { (x _ _) (x):
     EXP "exp" exp::exp;
     EXP2 "exp2" exp::exp2;
     EXP10 "exp10" exp::exp10;
@@ -139,62 +119,59 @@ kernels! {
     SIN "sin" trig::sin;
     COS "cos" trig::cos;
     TAN "tan" trig::tan;
+    ASIN "asin" inverse::asin;
+    ACOS "acos" inverse::acos;
+    ATAN "atan" inverse::atan;
+    SINPI "sinpi" trig::sinpi;
+    COSPI "cospi" trig::cospi;
+    CBRT "cbrt" roots::cbrt;
 }
-kernels2! {
+kernels! { (x y _) (x y):
+    ATAN2 "atan2" inverse::atan2;
+    HYPOT "hypot" roots::hypot;
     POW "pow" pow::pow;
     LOG_BASE "logbase" pow::log_base;
 }
-over_lanes2! {
-    POW_ODD "powodd" pow::pow_odd, None;
-    LOG_BASE_ODD "logbaseodd" pow::log_base_odd, None;
+kernels! { (x y z) (x y z):
+    HYPOT3 "hypot3" roots::hypot3;
 }
-over_lanes! {
+over_lanes! { (x _ _) (x):
     LOG_ODD "logodd" log::log_odd, None;
     LOG2_ODD "log2odd" log::log2_odd, None;
     LOG10_ODD "log10odd" log::log10_odd, None;
     SIN_LARGE "sinlarge" trig::sin_large, None;
     COS_LARGE "coslarge" trig::cos_large, None;
     TAN_LARGE "tanlarge" trig::tan_large, None;
+    SINPI_ODD "sinpiodd" trig::sinpi_odd, None;
+    COSPI_LARGE "cospilarge" trig::cospi_large, None;
+    CBRT_SMALL "cbrtsmall" roots::cbrt_small, None;
+}
+over_lanes! { (x y _) (x y):
+    ATAN2_ODD "atan2odd" inverse::atan2_odd, None;
+    HYPOT_ODD "hypotodd" roots::hypot_odd, None;
+    POW_ODD "powodd" pow::pow_odd, None;
+    LOG_BASE_ODD "logbaseodd" pow::log_base_odd, None;
+}
+over_lanes! { (x y z) (x y z):
+    HYPOT3_ODD "hypot3odd" roots::hypot3_odd, None;
 }
 
 // constant, name in listings, result for f64
 routines! {
-    CBRT "cbrt" |x| libm::cbrt(x);
     EXPM1 "expm1" |x| libm::expm1(x);
     LOG1P "log1p" |x| libm::log1p(x);
-    ASIN "asin" |x| libm::asin(x);
-    ACOS "acos" |x| libm::acos(x);
-    ATAN "atan" |x| libm::atan(x);
     SINH "sinh" |x| libm::sinh(x);
     COSH "cosh" |x| libm::cosh(x);
     TANH "tanh" |x| libm::tanh(x);
     ASINH "asinh" |x| libm::asinh(x);
     ACOSH "acosh" |x| acosh(x);
     ATANH "atanh" |x| libm::atanh(x);
-    SINPI "sinpi" |x| sinpi(x);
-    COSPI "cospi" |x| cospi(x);
     ERF "erf" |x| libm::erf(x);
     ERFC "erfc" |x| libm::erfc(x);
     GAMMA "gamma" |x| gamma(x);
     LGAMMA "lgamma" |x| libm::lgamma(x);
     FACT "fact" |x| fact(x);
 }
-
-routines! {
-    ATAN2 "atan2" |y, x| libm::atan2(y, x);
-    HYPOT "hypot" |x, y| hypot(x, y, 0.0);
-}
-
-/// `hypot` of three.
-pub(crate) const HYPOT3: Routine = Routine {
-    name: "hypot3",
-    wide: |a, b, c| hypot(f64::from_word(a), f64::from_word(b), f64::from_word(c)).to_word(),
-    narrow: |a, b, c| {
-        let [x, y, z] = [a, b, c].map(|w| f64::from(f32::from_word(w)));
-        (hypot(x, y, z) as f32).to_word()
-    },
-    inline: None,
-};
 
 /// The neighbour of the first in the direction of the second: of the type itself, not by way of `f64`.
 pub(crate) const NEXTAFTER: Routine = Routine {
@@ -333,59 +310,6 @@ impl std::fmt::Write for Buffer {
     }
 }
 
-/// The part of pi below its double.
-const PI_LOW: f64 = 1.224_646_799_147_353_2e-16;
-
-/// `|x|` modulo 2 as `(q, t)`: `q / 2 + t` with `q` in 0..=4 and `|t| <= 1/4`, exactly.
-fn half_turns(x: f64) -> (u32, f64) {
-    let rest = libm::fmod(x.abs(), 2.0);
-    let q = libm::rint(rest * 2.0);
-    (q as u32, rest - q * 0.5)
-}
-
-/// sin and cos of pi times `t`, `|t| <= 1/4`.
-fn sin_pi_of(t: f64) -> f64 {
-    let high = PI * t;
-    // Below 2^-900 the product's own rounding is all there is, and the exact error is not representable.
-    let low = if t.abs() < 1e-270 { 0.0 } else { libm::fma(PI, t, -high) + PI_LOW * t };
-    libm::sin(high) + low * libm::cos(high)
-}
-
-fn cos_pi_of(t: f64) -> f64 {
-    let high = PI * t;
-    let low = libm::fma(PI, t, -high) + PI_LOW * t;
-    libm::cos(high) - low * libm::sin(high)
-}
-
-fn sinpi(x: f64) -> f64 {
-    if !x.is_finite() {
-        return f64::NAN;
-    }
-    let (q, t) = half_turns(x);
-    let size = match q {
-        0 | 4 => sin_pi_of(t),
-        1 => cos_pi_of(t),
-        2 => -sin_pi_of(t),
-        _ => -cos_pi_of(t),
-    };
-    // At whole numbers the zero has the sign of x.
-    if size == 0.0 { 0.0f64.copysign(x) } else { size * 1.0f64.copysign(x) }
-}
-
-fn cospi(x: f64) -> f64 {
-    if !x.is_finite() {
-        return f64::NAN;
-    }
-    let (q, t) = half_turns(x);
-    // Adding a positive zero makes every zero positive.
-    0.0 + match q {
-        0 | 4 => cos_pi_of(t),
-        1 => -sin_pi_of(t),
-        2 => -cos_pi_of(t),
-        _ => sin_pi_of(t),
-    }
-}
-
 /// The crate's has values for large negative numbers.
 fn acosh(x: f64) -> f64 {
     if x < 1.0 { f64::NAN } else { libm::acosh(x) }
@@ -394,34 +318,6 @@ fn acosh(x: f64) -> f64 {
 fn ldexp(x: f64, n: i64) -> f64 {
     // Beyond 2200 in size nothing but 0 and infinity is left of any double.
     libm::scalbn(x, n.clamp(-2200, 2200) as i32)
-}
-
-/// The root of the sum of squares, from squares that are summed with their rounding errors.
-fn hypot(x: f64, y: f64, z: f64) -> f64 {
-    if x.is_infinite() || y.is_infinite() || z.is_infinite() {
-        return f64::INFINITY;
-    }
-    let largest = x.abs().max(y.abs()).max(z.abs());
-    if x.is_nan() || y.is_nan() || z.is_nan() {
-        return f64::NAN;
-    }
-    if largest == 0.0 {
-        return 0.0;
-    }
-    // Near 1 nothing overflows, and what underflows is too small to matter.
-    let exponent = libm::ilogb(largest);
-    let (mut high, mut low) = (0.0f64, 0.0f64);
-    for part in [x, y, z] {
-        let part = libm::scalbn(part, -exponent);
-        let square = part * part;
-        let sum = high + square;
-        let back = sum - high;
-        low += (high - (sum - back)) + (square - back) + libm::fma(part, part, -square);
-        high = sum;
-    }
-    let root = libm::sqrt(high);
-    let rest = libm::fma(-root, root, high) + low;
-    libm::scalbn(root + rest / (2.0 * root), exponent)
 }
 
 /// Factorials that a double holds, each the nearest.

@@ -17,10 +17,12 @@ mod accuracy;
 mod build;
 pub(crate) mod calls;
 mod exp;
+mod inverse;
 mod lanes;
 mod log;
 mod pow;
 pub(crate) mod power;
+mod roots;
 mod rows;
 #[cfg(test)]
 mod tests;
@@ -309,8 +311,8 @@ functions! {
     // Powers, roots, exponentials, logarithms.
     "pow" ["power"] 2 2 Rule::Power, "pow(x, y)", 0.6, "x >= 0 or whole y", pow, "x ^ y";
     "sqrt" [] 1 1 FLOAT, "sqrt(x)", 0.5, "x >= 0", sqrt, "square root";
-    "cbrt" [] 1 1 FLOAT, "cbrt(x)", 0.6, "", cbrt, "cube root";
-    "hypot" [] 1 MANY FLOAT, "hypot(x, y, ...)", 1.0, "", hypot, "square root of the sum of squares";
+    "cbrt" [] 1 1 FLOAT, "cbrt(x)", 0.51, "", cbrt, "cube root";
+    "hypot" [] 1 MANY FLOAT, "hypot(x, y, ...)", 0.53, "", hypot, "square root of the sum of squares";
     "exp" [] 1 1 FLOAT, "exp(x)", 0.78, "", exp, "e ^ x";
     "exp2" [] 1 1 FLOAT, "exp2(x)", 0.76, "", exp2, "2 ^ x";
     "exp10" [] 1 1 FLOAT, "exp10(x)", 0.76, "", exp10, "10 ^ x";
@@ -327,12 +329,12 @@ functions! {
     "sin" [] 1 1 FLOAT, "sin(x)", 0.79, "finite x", sin, "sine of x radians";
     "cos" [] 1 1 FLOAT, "cos(x)", 0.79, "finite x", cos, "cosine of x radians";
     "tan" [] 1 1 FLOAT, "tan(x)", 0.91, "finite x", tan, "tangent of x radians";
-    "asin" ["arcsin"] 1 1 FLOAT, "asin(x)", 1.0, "-1 <= x <= 1", asin, "angle in radians whose sine is x";
-    "acos" ["arccos"] 1 1 FLOAT, "acos(x)", 1.0, "-1 <= x <= 1", acos, "angle in radians whose cosine is x";
-    "atan" ["arctan"] 1 1 FLOAT, "atan(x)", 1.0, "", atan, "angle in radians whose tangent is x";
-    "atan2" ["arctan2"] 2 2 FLOAT, "atan2(y, x)", 1.0, "", atan2, "angle in radians of the point (x, y)";
-    "sinpi" [] 1 1 FLOAT, "sinpi(x)", 1.0, "finite x", sinpi, "sine of x half turns: sin(pi*x)";
-    "cospi" [] 1 1 FLOAT, "cospi(x)", 1.0, "finite x", cospi, "cosine of x half turns: cos(pi*x)";
+    "asin" ["arcsin"] 1 1 FLOAT, "asin(x)", 0.66, "-1 <= x <= 1", asin, "angle in radians whose sine is x";
+    "acos" ["arccos"] 1 1 FLOAT, "acos(x)", 0.66, "-1 <= x <= 1", acos, "angle in radians whose cosine is x";
+    "atan" ["arctan"] 1 1 FLOAT, "atan(x)", 0.51, "", atan, "angle in radians whose tangent is x";
+    "atan2" ["arctan2"] 2 2 FLOAT, "atan2(y, x)", 0.57, "", atan2, "angle in radians of the point (x, y)";
+    "sinpi" [] 1 1 FLOAT, "sinpi(x)", 0.78, "finite x", sinpi, "sine of x half turns: sin(pi*x)";
+    "cospi" [] 1 1 FLOAT, "cospi(x)", 0.79, "finite x", cospi, "cosine of x half turns: cos(pi*x)";
     "deg2rad" [] 1 1 FLOAT, "deg2rad(x)", 1.5, "", deg2rad, "degrees to radians: x times the nearest to pi/180";
     "rad2deg" [] 1 1 FLOAT, "rad2deg(x)", 1.5, "", rad2deg, "radians to degrees: x times the nearest to 180/pi";
 

@@ -9,13 +9,15 @@
 //! sin(r) = r + r^3 s(r^2) and cos(r) = 1 - r^2/2 + r^4 c(r^2), corrected for the low part of r. Both are computed, and one is
 //! chosen: the other is there for who wants it too.
 //!
+//! Of half turns, x is 2n quarter turns and a rest that is exact, times pi as a sum of two floats.
+//!
 //! **Error**: 0.77 units, from the rounding of r^2, of r^3 s, which is up to a fifth of the result, and of the last sum.
 
 #![forbid(unsafe_code)]
 
 use super::calls;
 use super::lanes::Lanes;
-use std::f64::consts::{FRAC_2_PI, FRAC_PI_2};
+use std::f64::consts::{FRAC_2_PI, FRAC_PI_2, PI};
 
 /// pi/2 as a sum of three floats: scripts/math/trig.sollya.
 const HALF_PI: [f64; 3] = [FRAC_PI_2, 6.123233995736766e-17, -1.4973849048591698e-33];
@@ -153,6 +155,57 @@ pub(super) fn cos_large<L: Lanes<Float = f64, Int = i64, Test = bool>>(l: &L, x:
 
 pub(super) fn tan_large<L: Lanes<Float = f64, Int = i64, Test = bool>>(l: &L, x: f64) -> f64 {
     if x.is_finite() { with_sign_of(l, tangent(l, &large(l, x.abs())), x) } else { f64::NAN }
+}
+
+/// Half turns from here on, 2^50, are reduced by a remainder.
+const MANY: f64 = 1125899906842624.0;
+
+/// Fewer than these, 2^-960, are scaled: their product with pi may be subnormal in parts.
+const FEW: f64 = 1.0261342003245941e-289;
+
+/// An angle given in half turns, positive and fewer than [`MANY`].
+#[inline(always)]
+fn of_half_turns<L: Lanes>(l: &L, x: L::Float) -> Angle<L> {
+    let rounded = l.fma(x, l.float(2.0), l.float(ROUND));
+    let n = l.sub(rounded, l.float(ROUND));
+    let turns = l.fma(n, l.float(-0.5), x);
+    let (rest, low) = l.exact_mul(turns, l.float(PI));
+    let low = l.fma(turns, l.float(2.0 * HALF_PI[1]), low);
+    Angle { quarter: l.bits(rounded), rest: (rest, low) }
+}
+
+/// sin(pi x). At whole numbers it is a zero with the sign of x: adding zero makes those positive first.
+#[inline(always)]
+pub(super) fn sinpi<L: Lanes>(l: &L, x: L::Float) -> L::Float {
+    let size = l.abs(x);
+    let value = l.add(sine(l, &of_half_turns(l, size), 0), l.float(0.0));
+    let is_usual = l.and(l.at_most(l.float(FEW), size), l.less(size, l.float(MANY)));
+    let is_odd = l.not(l.or(is_usual, l.equal(size, l.float(0.0))));
+    l.rare(is_odd, &calls::SINPI_ODD, &[x], with_sign_of(l, value, x))
+}
+
+/// cos(pi x). Its zeros are positive.
+#[inline(always)]
+pub(super) fn cospi<L: Lanes>(l: &L, x: L::Float) -> L::Float {
+    let size = l.abs(x);
+    let value = l.add(sine(l, &of_half_turns(l, size), 1), l.float(0.0));
+    l.rare(l.not(l.less(size, l.float(MANY))), &calls::COSPI_LARGE, &[x], value)
+}
+
+/// The same of many half turns, of what is no number or of [`FEW`].
+pub(super) fn sinpi_odd<L: Lanes<Float = f64, Int = i64, Test = bool>>(l: &L, x: f64) -> f64 {
+    if !x.is_finite() {
+        f64::NAN
+    } else if x.abs() < FEW {
+        let Angle { rest: (high, low), .. } = of_half_turns(l, x.abs() * 2f64.powi(200));
+        ((high + low) * 2f64.powi(-200)).copysign(x)
+    } else {
+        sinpi(l, libm::fmod(x, 2.0))
+    }
+}
+
+pub(super) fn cospi_large<L: Lanes<Float = f64, Int = i64, Test = bool>>(l: &L, x: f64) -> f64 {
+    if x.is_finite() { cospi(l, libm::fmod(x, 2.0)) } else { f64::NAN }
 }
 
 /// 2/pi, its bits behind the binary point: scripts/math/two_by_pi.py.
