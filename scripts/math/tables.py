@@ -62,3 +62,8 @@ show("ATAN_LOW", [float(value - Decimal(high)) for value, high in zip(exact, hig
 
 # 2^(-j/3), rounded; only three are ever looked up.
 show("CBRT_INVERSE", [float(Decimal(2) ** (-Decimal(j) / 3)) for j in range(3)] + [1.0] * 5)
+
+# 2^(-j/8) / 16, rounded, and what rounding has taken.
+exact = [Decimal(2) ** (Decimal(-j) / 8) / 16 for j in range(8)]
+show("EXP2_DOWN_HIGH", [float(value) for value in exact])
+show("EXP2_DOWN_LOW", [float(value - Decimal(float(value))) for value in exact])

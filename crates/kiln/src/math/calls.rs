@@ -12,7 +12,7 @@
 #![forbid(unsafe_code)]
 
 use super::lanes::{Fused, Nodes, Plain};
-use super::{exp, inverse, log, pow, roots, trig};
+use super::{area, exp, hyperbolic, inverse, log, pow, roots, trig};
 use crate::ir::Ref;
 use crate::ir::build::{Builder, Inline};
 use crate::ops::Meaning;
@@ -113,12 +113,20 @@ kernels! { (x _ _) (x):
     EXP "exp" exp::exp;
     EXP2 "exp2" exp::exp2;
     EXP10 "exp10" exp::exp10;
+    EXPM1 "expm1" exp::expm1;
     LOG "log" log::log;
     LOG2 "log2" log::log2;
     LOG10 "log10" log::log10;
+    LOG1P "log1p" log::log1p;
     SIN "sin" trig::sin;
     COS "cos" trig::cos;
     TAN "tan" trig::tan;
+    SINH "sinh" hyperbolic::sinh;
+    COSH "cosh" hyperbolic::cosh;
+    TANH "tanh" hyperbolic::tanh;
+    ASINH "asinh" area::asinh;
+    ACOSH "acosh" area::acosh;
+    ATANH "atanh" area::atanh;
     ASIN "asin" inverse::asin;
     ACOS "acos" inverse::acos;
     ATAN "atan" inverse::atan;
@@ -139,9 +147,13 @@ over_lanes! { (x _ _) (x):
     LOG_ODD "logodd" log::log_odd, None;
     LOG2_ODD "log2odd" log::log2_odd, None;
     LOG10_ODD "log10odd" log::log10_odd, None;
+    LOG1P_ODD "log1podd" log::log1p_odd, None;
     SIN_LARGE "sinlarge" trig::sin_large, None;
     COS_LARGE "coslarge" trig::cos_large, None;
     TAN_LARGE "tanlarge" trig::tan_large, None;
+    ASINH_ODD "asinhodd" area::asinh_odd, None;
+    ACOSH_ODD "acoshodd" area::acosh_odd, None;
+    ATANH_ODD "atanhodd" area::atanh_odd, None;
     SINPI_ODD "sinpiodd" trig::sinpi_odd, None;
     COSPI_LARGE "cospilarge" trig::cospi_large, None;
     CBRT_SMALL "cbrtsmall" roots::cbrt_small, None;
@@ -158,14 +170,6 @@ over_lanes! { (x y z) (x y z):
 
 // constant, name in listings, result for f64
 routines! {
-    EXPM1 "expm1" |x| libm::expm1(x);
-    LOG1P "log1p" |x| libm::log1p(x);
-    SINH "sinh" |x| libm::sinh(x);
-    COSH "cosh" |x| libm::cosh(x);
-    TANH "tanh" |x| libm::tanh(x);
-    ASINH "asinh" |x| libm::asinh(x);
-    ACOSH "acosh" |x| acosh(x);
-    ATANH "atanh" |x| libm::atanh(x);
     ERF "erf" |x| libm::erf(x);
     ERFC "erfc" |x| libm::erfc(x);
     GAMMA "gamma" |x| gamma(x);
@@ -308,11 +312,6 @@ impl std::fmt::Write for Buffer {
         self.used = end;
         Ok(())
     }
-}
-
-/// The crate's has values for large negative numbers.
-fn acosh(x: f64) -> f64 {
-    if x < 1.0 { f64::NAN } else { libm::acosh(x) }
 }
 
 fn ldexp(x: f64, n: i64) -> f64 {

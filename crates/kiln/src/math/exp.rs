@@ -12,6 +12,11 @@
 //!
 //! NaN and infinities need no care: the argument is held within where results are neither zero nor infinite, and the
 //! scaling makes them so.
+//!
+//! **expm1** is the same before the scaling, less 2^-(whole part), all but the smallest terms as sums of two floats: close to
+//! zero, r's rounding error and that of its product with the table's entry are as large as the result's. Without steps the
+//! result is r and its polynomial, so that small arguments need no care either. Error: the sum of the low terms is at most 1/20 of
+//! the result; together 0.56 units.
 
 #![forbid(unsafe_code)]
 
@@ -30,7 +35,7 @@ struct Base {
     /// The reciprocal: in 38 bits, and the rest.
     high: f64,
     low: f64,
-    /// Beyond these the power is infinite, or zero.
+    /// Beyond these the power is infinite, or zero; less 1, it is -1 long before.
     most: f64,
     least: f64,
 }
@@ -42,6 +47,7 @@ const E: Base = Base {
     most: 710.0,
     least: -746.0,
 };
+const E_LESS_1: Base = Base { least: -40.0, ..E };
 const TWO: Base = Base { steps: 8.0, high: 0.125, low: 0.0, most: 1025.0, least: -1076.0 };
 const TEN: Base = Base {
     steps: 26.575424759098897,
@@ -77,15 +83,36 @@ fn split<L: Lanes>(l: &L, x: L::Float, base: &Base) -> Parts<L> {
     Parts { steps: l.bits(rounded), rest }
 }
 
-/// 2^(steps/8) (1 + p).
+/// How many steps `x` has, and what is left as a sum of two floats; of an argument that is held.
 #[inline(always)]
-fn scale<L: Lanes>(l: &L, steps: L::Int, p: L::Float) -> L::Float {
-    let (high, low) = (l.lookup(steps, EXP2_HIGH), l.lookup(steps, EXP2_LOW));
-    let value = l.add(high, l.fma(high, p, low));
+pub(super) fn split_exactly<L: Lanes>(l: &L, x: L::Float) -> (L::Int, (L::Float, L::Float)) {
+    let rounded = l.fma(x, l.float(E.steps), l.float(ROUND));
+    let n = l.sub(rounded, l.float(ROUND));
+    let first = l.fma(n, l.float(-E.high), x);
+    let rest = l.fma(n, l.float(-E.low), first);
+    (l.bits(rounded), (rest, l.fma(n, l.float(-E.low), l.sub(first, rest))))
+}
+
+/// `value` times 2^(whole part of steps/8).
+#[inline(always)]
+pub(super) fn scale<L: Lanes>(l: &L, steps: L::Int, value: L::Float) -> L::Float {
     let (whole, half) = (l.shr(steps, 3), l.shr(steps, 4));
     let first = l.of_bits(l.shl(half, 52));
     let second = l.of_bits(l.shl(l.isub(whole, half), 52));
     l.mul(l.mul(value, first), second)
+}
+
+/// 2^(`more` - whole part of steps/8), which is not below 2^-1023; that is zero here.
+#[inline(always)]
+pub(super) fn inverse<L: Lanes>(l: &L, steps: L::Int, more: i64) -> L::Float {
+    l.of_bits(l.isub(l.int((1023 + 2046 + more) << 52), l.shl(l.shr(steps, 3), 52)))
+}
+
+/// 2^(steps/8) (1 + p).
+#[inline(always)]
+fn power<L: Lanes>(l: &L, steps: L::Int, p: L::Float) -> L::Float {
+    let (high, low) = (l.lookup(steps, EXP2_HIGH), l.lookup(steps, EXP2_LOW));
+    scale(l, steps, l.add(high, l.fma(high, p, low)))
 }
 
 /// e^r - 1 = r + r^2 q(r): scripts/math/exp.sollya.
@@ -126,7 +153,7 @@ const EXP10: [f64; 8] = [
 pub(super) fn exp<L: Lanes>(l: &L, x: L::Float) -> L::Float {
     let Parts { steps, rest: r } = split(l, hold(l, x, &E), &E);
     let q = l.polynomial(r, &EXP);
-    scale(l, steps, l.fma(l.mul(r, r), q, r))
+    power(l, steps, l.fma(l.mul(r, r), q, r))
 }
 
 /// e^(x + low) for a small `low`, where the result is neither zero nor infinite.
@@ -137,19 +164,50 @@ pub(super) fn exp_sum<L: Lanes>(l: &L, x: L::Float, low: L::Float) -> L::Float {
     let first = l.fma(n, l.float(-E.high), x);
     let (r, rest) = l.fast_sum(first, l.fma(n, l.float(-E.low), low));
     let q = l.polynomial(r, &EXP);
-    scale(l, l.bits(rounded), l.add(r, l.fma(l.mul(r, r), q, rest)))
+    power(l, l.bits(rounded), l.add(r, l.fma(l.mul(r, r), q, rest)))
 }
 
 /// 2^x.
 #[inline(always)]
 pub(super) fn exp2<L: Lanes>(l: &L, x: L::Float) -> L::Float {
     let Parts { steps, rest: r } = split(l, hold(l, x, &TWO), &TWO);
-    scale(l, steps, l.mul(r, l.polynomial(r, &EXP2)))
+    power(l, steps, l.mul(r, l.polynomial(r, &EXP2)))
 }
 
 /// 10^x.
 #[inline(always)]
 pub(super) fn exp10<L: Lanes>(l: &L, x: L::Float) -> L::Float {
     let Parts { steps, rest: r } = split(l, hold(l, x, &TEN), &TEN);
-    scale(l, steps, l.mul(r, l.polynomial(r, &EXP10)))
+    power(l, steps, l.mul(r, l.polynomial(r, &EXP10)))
+}
+
+/// e^x as the table's entry plus a sum of two floats, all times 2^(whole part of steps/8).
+pub(super) struct Growth<L: Lanes + ?Sized> {
+    pub(super) steps: L::Int,
+    pub(super) entry: L::Float,
+    /// Smaller than what the entry differs from the next power of two, or the entry is 1.
+    pub(super) more: L::Float,
+    pub(super) low: L::Float,
+}
+
+#[inline(always)]
+pub(super) fn growth<L: Lanes>(l: &L, x: L::Float) -> Growth<L> {
+    let (steps, (r, r_low)) = split_exactly(l, x);
+    let (entry, entry_low) = (l.lookup(steps, EXP2_HIGH), l.lookup(steps, EXP2_LOW));
+    let (more, more_low) = l.exact_mul(entry, r);
+    let rest = l.fma(l.mul(r, r), l.polynomial(r, &EXP), r_low);
+    let low = l.fma(entry_low, r, l.add(entry_low, more_low));
+    Growth { steps, entry, more, low: l.fma(entry, rest, low) }
+}
+
+/// e^x - 1.
+#[inline(always)]
+pub(super) fn expm1<L: Lanes>(l: &L, x: L::Float) -> L::Float {
+    let Growth { steps, entry, more, low } = growth(l, hold(l, x, &E_LESS_1));
+    // Half of twice the power, which is not below the normal range.
+    let one = l.mul(inverse(l, steps, 1), l.float(0.5));
+    let (high, high_low) = l.exact_sum(entry, l.neg(one));
+    let (high, sum_low) = l.fast_sum(high, more);
+    let value = l.add(high, l.add(l.add(sum_low, high_low), low));
+    l.copysign(scale(l, steps, value), x)
 }

@@ -18,6 +18,9 @@ use std::f64::consts::{LOG2_E, LOG10_E};
 /// The bits of 23/24, about, where eighths begin.
 const FIRST: i64 = 0x3fee_aaaa_0000_0000;
 
+/// 2^1022, from where on [`parts_of_sum`] may not scale what is added.
+const LARGE: f64 = 4.49423283715579e307;
+
 /// log(2) to a multiple of 2^-42, and the rest.
 const LN2_HIGH: f64 = 0.6931471805598903;
 const LN2_LOW: f64 = 5.497923018708371e-14;
@@ -43,6 +46,9 @@ pub(super) struct Reduced<L: Lanes + ?Sized> {
     pub(super) low: L::Float,
     pub(super) f: L::Float,
     pub(super) f_low: L::Float,
+    /// What x is times to be 1 + f + f_low: 2^-exponent, given as it stands in a float's bits, and a reciprocal.
+    exponent: L::Int,
+    inverse: L::Float,
 }
 
 /// 2^shift times a positive normal number in parts.
@@ -52,7 +58,8 @@ pub(super) fn reduce<L: Lanes>(l: &L, x: L::Float, shift: f64) -> Reduced<L> {
     // The exponent counts from 2048, so that no sign comes in.
     let above = l.isub(bits, l.int(FIRST.wrapping_sub(i64::MIN)));
     let whole = l.iand(above, l.int(!0 << 52));
-    let z = l.of_bits(l.isub(bits, l.ixor(whole, l.int(i64::MIN))));
+    let exponent = l.ixor(whole, l.int(i64::MIN));
+    let z = l.of_bits(l.isub(bits, exponent));
     // 2^52 + 2048 + k.
     let k = l.of_bits(l.ior(l.shr(above, 52), l.int(0x4330_0000_0000_0000)));
     let k = l.sub(k, l.float(4503599627370496.0 + 2048.0 - shift));
@@ -64,13 +71,30 @@ pub(super) fn reduce<L: Lanes>(l: &L, x: L::Float, shift: f64) -> Reduced<L> {
         low: l.fma(k, l.float(LN2_LOW), low),
         f: l.sub(product, l.float(1.0)),
         f_low: l.fma(z, inverse, l.neg(product)),
+        exponent,
+        inverse,
     }
 }
 
 /// The natural logarithm of 2^shift times a positive normal number, as a sum of two floats, the second of which is small.
 #[inline(always)]
 pub(super) fn parts<L: Lanes>(l: &L, x: L::Float, shift: f64) -> (L::Float, L::Float) {
-    let Reduced { base, low, f, f_low } = reduce(l, x, shift);
+    logarithm(l, reduce(l, x, shift))
+}
+
+/// The same of a sum of two floats, the second of which is a few units in the last place of the first at most; of one below
+/// [`LARGE`]. Where the logarithm is small, the difference of the sum and 1 is what it is taken of.
+#[inline(always)]
+pub(super) fn parts_of_sum<L: Lanes>(l: &L, (x, x_low): (L::Float, L::Float)) -> (L::Float, L::Float) {
+    let reduced = reduce(l, x, 0.0);
+    let scale = l.of_bits(l.isub(l.bits(l.float(1.0)), reduced.exponent));
+    let more = l.fma(l.mul(x_low, scale), reduced.inverse, reduced.f_low);
+    let (f, f_low) = l.fast_sum(reduced.f, more);
+    logarithm(l, Reduced { f, f_low, ..reduced })
+}
+
+#[inline(always)]
+fn logarithm<L: Lanes>(l: &L, Reduced { base, low, f, f_low, .. }: Reduced<L>) -> (L::Float, L::Float) {
     let (sum, rest) = l.fast_sum(base, f);
     // log(1 + f + d) = log(1 + f) + d (1 - f), nearly.
     let low = l.add(low, l.fma(f_low, l.neg(f), f_low));
@@ -159,4 +183,20 @@ logarithms! {
     log log_odd Natural LOG_ODD;
     log2 log2_odd Two LOG2_ODD;
     log10 log10_odd Ten LOG10_ODD;
+}
+
+/// log(1 + x).
+#[inline(always)]
+pub(super) fn log1p<L: Lanes>(l: &L, x: L::Float) -> L::Float {
+    // Exact up to 2^53, and 1 is nothing beside what is larger.
+    let (high, low) = parts_of_sum(l, l.fast_sum(l.float(1.0), x));
+    let usual = l.copysign(l.add(high, low), x);
+    let is_usual = l.and(l.less(l.float(-1.0), x), l.less(x, l.float(LARGE)));
+    l.rare(l.not(is_usual), &calls::LOG1P_ODD, &[x], usual)
+}
+
+/// The same of what is not above -1, [`LARGE`], or no number.
+#[inline(always)]
+pub(super) fn log1p_odd<L: Lanes<Float = f64>>(l: &L, x: f64) -> f64 {
+    log(l, if x < 0.0 { 1.0 + x } else { x })
 }

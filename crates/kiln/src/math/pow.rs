@@ -39,7 +39,7 @@ const MOST: f64 = 708.0;
 /// The natural logarithm of 2^shift times a positive normal number, as a sum of two floats.
 #[inline(always)]
 fn long_log<L: Lanes>(l: &L, x: L::Float, shift: f64) -> (L::Float, L::Float) {
-    let Reduced { base, low, f, f_low } = log::reduce(l, x, shift);
+    let Reduced { base, low, f, f_low, .. } = log::reduce(l, x, shift);
     let (square, square_low) = l.exact_mul(f, f);
     let (cube, cube_low) = l.exact_mul(square, f);
     let cube_low = l.fma(square_low, f, cube_low);

@@ -137,10 +137,12 @@ const SPECIAL: &str = "
     exp10 0 = 1; exp10 2 = 100; exp10 -3 = 0.001; exp10 22 = 1e22; exp10 23 = 1e23; exp10 308 = 1e308; exp10 309 = inf
     exp10 -320 = 1e-320; exp10 -400 = 0; exp10 500 = inf; exp10 inf = inf; exp10 -inf = 0; exp10 nan = nan; exp10 -0 = 1
     expm1 -0 = -0; expm1 0 = 0; expm1 -inf = -1; expm1 inf = inf; expm1 nan = nan; expm1 1e-320 = 1e-320
+    expm1 709.782712893384 = 1.7976931348622732e308; expm1 709.7827128933841 = inf; expm1 -40 = -1; expm1 -5e-324 = -5e-324
     log 0 = -inf; log -0 = -inf; log 1 = 0; log inf = inf; log -1 = nan; log -inf = nan; ln 1 = 0
     log2 8 = 3; log2 0.125 = -3; log2 0 = -inf; log2 1 = 0; log2 -1 = nan; log10 1000 = 3; log10 1e15 = 15; log10 1 = 0
     log10 1e-5 = -5; log10 0 = -inf; log1p -0 = -0; log1p 0 = 0; log1p -1 = -inf; log1p -2 = nan; log1p inf = inf
-    log1p 1e-320 = 1e-320
+    log1p 1e-320 = 1e-320; log1p -5e-324 = -5e-324; log1p 1.7976931348623157e308 = 709.782712893384; log1p nan = nan
+    log1p -inf = nan; log1p 1e-17 = 1e-17
     log 8 2 = 3; log 1000 10 = 3; log 243 3 = 5; log 125 5 = 3; log 0.25 4 = -1; log 1 7 = 0; log 0 3 = -inf
     log -1 3 = nan; log inf 3 = inf; log 5 1 = inf; log 3 -3 = nan; log 3 9 = 0.5; log 0.5 8 = -0.3333333333333333; log nan 2 = nan; log 2 nan = nan
     sin 0 = 0; sin -0 = -0; sin inf = nan; sin 1e-310 = 1e-310; cos 0 = 1; cos -inf = nan; tan -0 = -0; tan inf = nan
@@ -159,7 +161,15 @@ const SPECIAL: &str = "
     deg2rad 180 = 3.141592653589793; rad2deg 3.141592653589793 = 180; deg2rad -0 = -0; rad2deg inf = inf
     sinh -0 = -0; sinh -inf = -inf; cosh 0 = 1; cosh -inf = inf; tanh -0 = -0; tanh inf = 1; tanh -inf = -1
     asinh -0 = -0; asinh -inf = -inf; acosh 1 = 0; acosh 0.5 = nan; acosh inf = inf; acosh -inf = nan; acosh -1e10 = nan
-    atanh -0 = -0; atanh 1 = inf; atanh -1 = -inf; atanh 2 = nan
+    atanh -0 = -0; atanh 1 = inf; atanh -1 = -inf; atanh 2 = nan; atanh -2 = nan; atanh inf = nan; atanh nan = nan
+    sinh 710.4758600739439 = 1.7976931348621744e308; sinh 710.475860073944 = inf; sinh -710.475860073944 = -inf
+    cosh -710.4758600739439 = 1.7976931348621744e308; cosh 710.475860073944 = inf; sinh 1e308 = inf; cosh inf = inf
+    sinh 5e-324 = 5e-324; sinh -1e-320 = -1e-320; sinh nan = nan; cosh nan = nan; cosh 5e-324 = 1; sinh inf = inf
+    tanh 5e-324 = 5e-324; tanh -1e-320 = -1e-320; tanh nan = nan; tanh 20 = 1; tanh -1e300 = -1
+    asinh 5e-324 = 5e-324; asinh -1e-320 = -1e-320; asinh nan = nan; asinh inf = inf; acosh nan = nan; acosh -1 = nan
+    asinh 1.7976931348623157e308 = 710.475860073944; asinh -1.7976931348623157e308 = -710.475860073944
+    acosh 1.7976931348623157e308 = 710.475860073944; acosh 1.0000000000000002 = 2.1073424255447014e-8
+    atanh 5e-324 = 5e-324; atanh -1e-320 = -1e-320; atanh 0.9999999999999999 = 18.714973875118524
     erf -0 = -0; erf inf = 1; erf -inf = -1; erf nan = nan; erfc inf = 0; erfc -inf = 2; erfc 0 = 1; erfc 30 = 0
     gamma 0 = inf; gamma -0 = -inf; gamma 1 = 1; gamma 5 = 24; gamma 23 = 1124000727777607680000; gamma -1 = nan
     gamma inf = inf; gamma -inf = nan; gamma nan = nan; gamma 172 = inf; gamma -1e300 = nan

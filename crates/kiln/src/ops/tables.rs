@@ -23,9 +23,13 @@ pub(crate) const ATAN_HIGH: i64 = 5;
 pub(crate) const ATAN_LOW: i64 = 6;
 /// 2^(-j/3), of which the first three count.
 pub(crate) const CBRT_INVERSE: i64 = 7;
+/// The bits of 2^(-j/8) / 16, rounded.
+pub(crate) const EXP2_DOWN_HIGH: i64 = 8;
+/// What rounding has taken from them.
+pub(crate) const EXP2_DOWN_LOW: i64 = 9;
 
 #[rustfmt::skip]
-static TABLES: [[u64; ENTRIES]; 8] = [
+static TABLES: [[u64; ENTRIES]; 10] = [
     [0x3ff0000000000000, 0x3ff172b83c7d517b, 0x3ff306fe0a31b715, 0x3ff4bfdad5362a27, 0x3ff6a09e667f3bcd, 0x3ff8ace5422aa0db, 0x3ffae89f995ad3ad, 0x3ffd5818dcfba487],
     [0x0000000000000000, 0xbc819041b9d78a76, 0x3c86f46ad23182e4, 0x3c7d4397afec42e2, 0xbc9bdd3413b26456, 0x3c96e9f156864b27, 0x3c97a1cd345dcc81, 0x3c82ed02d75b3707],
     [0x3ff0000000000000, 0x3fed000000000000, 0x3fea000000000000, 0x3fe7a00000000000, 0x3fe5a00000000000, 0x3fe4000000000000, 0x3fe2800000000000, 0x3fe1400000000000],
@@ -34,6 +38,8 @@ static TABLES: [[u64; ENTRIES]; 8] = [
     [0x0000000000000000, 0x3fbfd5ba9aac2f80, 0x3fcf5b75f92c80c0, 0x3fd6f61941e4df00, 0x3fddac670561bb40, 0x3fe1e00babdefeb0, 0x3fe4978fa3269ee0, 0x3fe700a7c5784630],
     [0x0000000000000000, 0xbcb239a6ed0cec18, 0x3ccd62adb8f3debf, 0xbccee31d5737b749, 0x3cced15bf9117b2f, 0x3cbf9b5c835e1666, 0x3ca2483350fe548b, 0x3cbe73cb2da55211],
     [0x3ff0000000000000, 0x3fe965fea53d6e3d, 0x3fe428a2f98d728b, 0x3ff0000000000000, 0x3ff0000000000000, 0x3ff0000000000000, 0x3ff0000000000000, 0x3ff0000000000000],
+    [0x3fb0000000000000, 0x3fad5818dcfba487, 0x3faae89f995ad3ad, 0x3fa8ace5422aa0db, 0x3fa6a09e667f3bcd, 0x3fa4bfdad5362a27, 0x3fa306fe0a31b715, 0x3fa172b83c7d517b],
+    [0x0000000000000000, 0x3c32ed02d75b3707, 0x3c47a1cd345dcc81, 0x3c46e9f156864b27, 0xbc4bdd3413b26456, 0x3c2d4397afec42e2, 0x3c36f46ad23182e4, 0xbc319041b9d78a76],
 ];
 
 /// The table with this number, modulo how many there are.
