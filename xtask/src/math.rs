@@ -230,8 +230,7 @@ fn measure(row: &Row, function: &Function, samples: u64, mut random: Random, fou
             }
             found.misrounded += 1;
             let error = if nearest.is_finite() { error(row, input, got, &mut consts) } else { f64::INFINITY };
-            // NaN counts as the worst.
-            if !(error <= found.error) {
+            if error > found.error || error.is_nan() {
                 (found.error, found.input) = (error, input);
             }
         }
