@@ -13,6 +13,7 @@ use crate::read::{ReadError, Rows, read};
 use arrow_array::{ArrayRef, RecordBatch};
 use arrow_schema::{Field, Schema, SchemaRef};
 use kiln::{Engine, Function, Span, Type};
+use std::collections::hash_map::Entry;
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
@@ -145,8 +146,8 @@ impl Totals<'_> {
         let mut read: HashMap<usize, Rows> = HashMap::new();
         for ((_, slots), feeder) in self.aggregates.formulas.iter().zip(&self.feeders) {
             for &column in slots.iter().filter(|_| feeder.remaining() > 0) {
-                if !read.contains_key(&column) {
-                    read.insert(column, self.aggregates.read(batch, column)?);
+                if let Entry::Vacant(place) = read.entry(column) {
+                    place.insert(self.aggregates.read(batch, column)?);
                 }
             }
         }

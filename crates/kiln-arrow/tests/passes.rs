@@ -158,4 +158,18 @@ fn what_fails_while_rows_are_taken_names_its_row() {
         other => panic!("{other}"),
     }
     assert!(program.run_all(&[first.clone(), first]).is_ok());
+    // In a total too, also in one that leaves out rows with nulls.
+    let d: ArrayRef = Arc::new(Int64Array::from(vec![Some(1), None, None, Some(2), Some(0)]));
+    let all = RecordBatch::try_from_iter([("d", d)]).unwrap();
+    for formula in ["sum(60 // d)", "let q = 60 // d; var s = 0; for k in 0..1 { s = s + sum(q) }; s"] {
+        let aggregates = Aggregates::new(&engine, &[(Some("t"), formula)], &all.schema(), &HashMap::new()).unwrap();
+        let mut totals = aggregates.start();
+        totals.add(&all.slice(0, 4)).unwrap();
+        match totals.add(&all).unwrap_err() {
+            RunError::Formula { part: Part::Aggregate(0), row: 4, error } => {
+                assert_eq!(error.code(), "division-by-zero");
+            }
+            other => panic!("{formula}: {other}"),
+        }
+    }
 }

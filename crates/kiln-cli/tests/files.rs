@@ -376,6 +376,7 @@ const FAILURES: &[(&[&str], i32, &[&str])] = &[
     (&["--type", "d=text"], 2, &["--type d=text"]),
     (&["--null", "NA"], 2, &["--null is for CSV"]),
     (&["--checked", "--let", "y = d - max(1 // d)"], 1, &["--let y at", "data.parquet, row 70000", "division by zero"]),
+    (&["--checked", "--let", "y = 1 // d - max(d)"], 1, &["--let y at", "data.parquet, row 70000", "division by zero"]),
     (&["--checked", "--where", "d > max(1 // d)"], 1, &["--where at", "row 70000"]),
     (&["--let", "y = u - mean(u)"], 1, &["data.parquet, row 70000, column `u`", "18446744073709551615"]),
     (&["--agg", "t = d + 1"], 1, &["--agg t", "a value in every row", "sum(...)"]),
