@@ -4,6 +4,7 @@
 #![forbid(unsafe_code)]
 
 mod bench;
+mod math;
 
 use clap::{Parser, Subcommand};
 use std::path::{Path, PathBuf};
@@ -26,6 +27,8 @@ enum Task {
     Gen,
     /// Measure compile times or calls.
     Bench(bench::Arguments),
+    /// Measure the accuracy of built-in functions; build with `--release`.
+    Math(math::Arguments),
 }
 
 /// The workspace's root.
@@ -54,6 +57,10 @@ fn cargo(words: &[&str], bless: bool) -> bool {
     run(command)
 }
 
+fn report(result: Result<(), String>) -> bool {
+    result.inspect_err(|message| eprintln!("{message}")).is_ok()
+}
+
 fn main() -> ExitCode {
     let done = match Arguments::parse().command {
         Task::Check => {
@@ -63,13 +70,8 @@ fn main() -> ExitCode {
         }
         Task::Bless => cargo(&["test", "--workspace"], true),
         Task::Gen => cargo(&["test", "-p", "kiln", "--lib", "tables"], true),
-        Task::Bench(arguments) => match bench::run(&arguments) {
-            Ok(()) => true,
-            Err(message) => {
-                eprintln!("{message}");
-                false
-            }
-        },
+        Task::Bench(arguments) => report(bench::run(&arguments)),
+        Task::Math(arguments) => report(math::run(&arguments)),
     };
     if done { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }

@@ -343,14 +343,14 @@ impl Compiler {
         if self.builder.func.effects.iter().any(pinned) {
             return None;
         }
-        if level >= Level::V3 {
-            // Below, what kernels are made of would be calls itself.
-            self.optimiser.inline(&mut self.builder);
-        }
         self.walk.schedule.prepare(&self.builder.func, |_| false, |_| true);
         let schedule = &self.walk.schedule;
         let most = if level >= Level::V4 { TWO_WAYS[1] } else { TWO_WAYS[0] };
         let ways = self.optimiser.spread(&mut self.builder, &|r| schedule.arm_costs(r), most);
+        if level >= Level::V3 {
+            // Below, what kernels are made of would be calls itself. They come last: their choices are no branches.
+            self.optimiser.inline(&mut self.builder);
+        }
         let func = &self.builder.func;
         debug_assert_eq!(verify::verify(func), Ok(()));
         let target = Packed::new(level, func, ways as u32, stores);

@@ -329,7 +329,10 @@ impl Lanes for Nodes<'_> {
         self.select(test, yes, no)
     }
     fn rare(&self, test: Ref, routine: &'static Routine, args: &[Ref], usual: Ref) -> Ref {
+        // Calls are made where any row wants one, as branches over rows are.
+        let any = self.op1(Op::Any, test);
         let slow = super::build::call(*self.0.borrow_mut(), routine, args);
+        let slow = self.select(any, slow, self.float(0.0));
         self.select(test, slow, usual)
     }
 }

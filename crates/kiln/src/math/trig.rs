@@ -59,15 +59,16 @@ fn reduce<L: Lanes>(l: &L, x: L::Float) -> Angle<L> {
     Angle { quarter: l.bits(rounded), rest: (rest, low) }
 }
 
-/// Sine and cosine of a reduced angle, each as a sum of two floats.
+/// Sine and cosine of a reduced angle, each as a sum of two floats; the cosine better, if it is wanted exact.
 #[inline(always)]
-fn both<L: Lanes>(l: &L, (r, low): (L::Float, L::Float)) -> [(L::Float, L::Float); 2] {
+fn both<L: Lanes>(l: &L, (r, low): (L::Float, L::Float), exact: bool) -> [(L::Float, L::Float); 2] {
     let z = l.mul(r, r);
     let half = l.mul(z, l.float(0.5));
     // sin(r + d) = sin(r) + d cos(r), cos(r + d) = cos(r) - d sin(r), nearly.
     let near = l.sub(l.float(1.0), half);
     let sine = l.fma(l.mul(z, r), l.polynomial(z, &SIN), l.mul(low, near));
     let near_low = l.sub(l.sub(l.float(1.0), near), half);
+    let near_low = if exact { l.fma(l.fma(r, r, l.neg(z)), l.float(-0.5), near_low) } else { near_low };
     let cosine = l.fma(l.mul(z, z), l.polynomial(z, &COS), l.fma(low, l.neg(r), near_low));
     [(r, sine), (near, cosine)]
 }
@@ -81,7 +82,7 @@ fn is_odd<L: Lanes>(l: &L, quarter: L::Int) -> L::Test {
 /// Sine of an angle, of which so many quarter turns more are over.
 #[inline(always)]
 fn sine<L: Lanes>(l: &L, angle: &Angle<L>, more: i64) -> L::Float {
-    let [(sine, sine_low), (cosine, cosine_low)] = both(l, angle.rest);
+    let [(sine, sine_low), (cosine, cosine_low)] = both(l, angle.rest, false);
     let quarter = if more == 0 { angle.quarter } else { l.iadd(angle.quarter, l.int(more)) };
     let (sine, cosine) = (l.add(sine, sine_low), l.add(cosine, cosine_low));
     let value = l.choose(is_odd(l, quarter), cosine, sine);
@@ -122,7 +123,7 @@ pub(super) fn tan<L: Lanes>(l: &L, x: L::Float) -> L::Float {
 /// One quotient, corrected by what it leaves.
 #[inline(always)]
 fn tangent<L: Lanes>(l: &L, angle: &Angle<L>) -> L::Float {
-    let [(sine, sine_low), (cosine, cosine_low)] = both(l, angle.rest);
+    let [(sine, sine_low), (cosine, cosine_low)] = both(l, angle.rest, true);
     let [(sine, sine_low), (cosine, cosine_low)] = [l.fast_sum(sine, sine_low), l.fast_sum(cosine, cosine_low)];
     let odd = is_odd(l, angle.quarter);
     let (above, above_low) = (l.choose(odd, cosine, sine), l.choose(odd, cosine_low, sine_low));

@@ -171,7 +171,7 @@ impl Optimiser {
         true
     }
 
-    /// Makes nodes of the calls of math kernels; nothing is `fast` from then on. The function may become too large, which the
+    /// Makes nodes of the calls of math kernels, for many rows at once; nothing is `fast` from then on. The function may become too large, which the
     /// builder then says.
     pub(crate) fn inline(&mut self, builder: &mut Builder) {
         let is_kernel = |c: &Callee| matches!(c.target, Target::Builtin(_, Some(_)));
