@@ -129,10 +129,6 @@ impl<'a> Slots<'a> {
         for &number in &work.early {
             self.run(number)?;
         }
-        let program = self.program;
-        let (late, early): (Vec<usize>, Vec<usize>) =
-            work.fed.iter().partition(|&&number| (program.early..program.steps.len()).contains(&number));
-        let mut taken = early.into_iter().map(|number| self.taken(number)).collect::<Result<Vec<_>, _>>()?;
         if work.filter {
             let mask = self.filter()?;
             if mask.true_count() < mask.len() {
@@ -142,10 +138,8 @@ impl<'a> Slots<'a> {
         for &number in &work.late {
             self.run(number)?;
         }
-        for number in late {
-            taken.push(self.taken(number)?);
-        }
-        Ok(taken)
+        // What stands before the filter takes its rows in passes that have no filter yet.
+        work.fed.iter().map(|&number| self.taken(number)).collect()
     }
 
     /// The new columns, and which rows they have.

@@ -43,9 +43,9 @@ fn batch(rows: &[Row]) -> RecordBatch {
 /// Rows with every combination of nulls, again and again.
 fn rows(count: usize) -> Vec<Row> {
     let row = |i: usize| Row {
-        x: (i % 2 == 0).then_some((i % 7) as f64 - 3.0),
+        x: i.is_multiple_of(2).then_some((i % 7) as f64 - 3.0),
         y: (i % 3 != 1).then_some((i % 5) as f64 - 1.5),
-        n: (i / 2 % 3 != 0).then_some((i % 4) as i64 + 1),
+        n: (!(i / 2).is_multiple_of(3)).then_some((i % 4) as i64 + 1),
         b: (i / 3 % 4 != 2).then_some(i % 5 > 1),
     };
     (0..count).map(row).collect()
@@ -131,6 +131,29 @@ fn formulas_in_rows_with_nulls() {
                     assert!(same(&out["z"], row, Some(Value::F64(r.x.unwrap_or(9.0)))), "{formula}, row {row}");
                 }
             }
+        }
+    }
+}
+
+#[test]
+fn each_of_several_results_has_its_own_nulls() {
+    let all = rows(100);
+    let whole = batch(&all);
+    let engine = Engine::new();
+    let formula = "{ a: isnull(x), b: x + y, c: coalesce(y, 0), d: y, e: mean(y) * 0 + x }";
+    let program = Program::builder(&engine).columns(formula).build(&whole.schema()).unwrap();
+    let out = program.run_all(&[whole.slice(0, 37), whole.slice(37, 63)]).unwrap();
+    for (row, r) in all.iter().enumerate() {
+        let (out, row) = if row < 37 { (&out[0], row) } else { (&out[1], row - 37) };
+        let expected = [
+            ("a", Some(Value::Bool(r.x.is_none()))),
+            ("b", r.x.zip(r.y).map(|(x, y)| Value::F64(x + y))),
+            ("c", Some(Value::F64(r.y.unwrap_or(0.0)))),
+            ("d", r.y.map(Value::F64)),
+            ("e", r.x.map(Value::F64)),
+        ];
+        for (name, expected) in expected {
+            assert!(same(&out[name], row, expected), "{name}, row {row}: {expected:?}");
         }
     }
 }
