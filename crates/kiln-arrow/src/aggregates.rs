@@ -3,18 +3,18 @@
 //! Owns formulas that are one value for all rows, which come in batches. The one idea: the order of a sum is that of the
 //! rows, whatever batches they come in, so a total depends neither on the batches nor on who reads them.
 //!
-//! A row in which a column is null that the formula uses is left out of all aggregates of that formula. When formulas
-//! take nulls themselves, only [`Totals::add`] changes.
+//! Each aggregate leaves out the nulls of its own argument, as the language says. Only in a formula with loops or variables, all
+//! of which is one operation to nulls, a row is left out of all aggregates in which a column is null that it uses.
 
 use crate::error::{Error, Part, RunError, Wrong};
+use crate::formula::{Feeder, Formula, array};
 use crate::program::{Scope, data_type, input_types, result_name};
 use crate::read::{ReadError, Rows, read};
-use arrow_array::{ArrayRef, BooleanArray, Float32Array, Float64Array, Int32Array, Int64Array, RecordBatch};
-use arrow_buffer::NullBuffer;
+use arrow_array::{ArrayRef, RecordBatch};
 use arrow_schema::{Field, Schema, SchemaRef};
-use kiln::{AsColumn, Engine, Function, Span, Stream, Type, Value};
+use kiln::{Engine, Function, Span, Type};
+use std::collections::hash_map::Entry;
 use std::collections::{BTreeSet, HashMap};
-use std::ops::Range;
 use std::sync::Arc;
 
 /// Formulas with one value for all rows, compiled for batches of one schema.
@@ -33,7 +33,7 @@ use std::sync::Arc;
 /// ```
 pub struct Aggregates {
     types: Vec<Option<Type>>,
-    formulas: Vec<(Function, Vec<usize>)>,
+    formulas: Vec<(Formula, Vec<usize>)>,
     schema: SchemaRef,
 }
 
@@ -42,8 +42,7 @@ impl Aggregates {
     /// columns that they are to see as another type, as with [`Builder::read`](crate::Builder::read).
     ///
     /// # Errors
-    /// As [`Builder::build`](crate::Builder::build); also a formula that has a value in every row, or takes all rows more
-    /// than once, as `sum(x - mean(x))` does.
+    /// As [`Builder::build`](crate::Builder::build); also a formula that has a value in every row.
     pub fn new(
         engine: &Engine,
         formulas: &[(Option<&str>, &str)],
@@ -55,14 +54,12 @@ impl Aggregates {
         let (mut compiled, mut fields) = (Vec::new(), Vec::<Field>::new());
         for (index, &(name, text)) in formulas.iter().enumerate() {
             let part = Part::Aggregate(index);
-            let (function, arguments) = scope.compile(engine, part, text)?;
+            let (formula, arguments) = scope.compile(engine, part, text)?;
+            let function = formula.function();
             let span = Span::new(0, text.len() as u32);
             let error = |wrong| Error { part, text: text.to_owned(), span, wrong };
             if !function.is_aggregate() {
                 return Err(error(Wrong::PerRow));
-            }
-            if function.passes() > 1 {
-                return Err(error(Wrong::Passes(function.passes())));
             }
             for output in function.outputs() {
                 let name = result_name(name, output).ok_or_else(|| error(Wrong::NoName))?;
@@ -71,7 +68,7 @@ impl Aggregates {
                 }
                 fields.push(Field::new(name, data_type(output.ty), true));
             }
-            compiled.push((function, arguments));
+            compiled.push((formula, arguments));
         }
         drop(scope);
         Ok(Aggregates { types, formulas: compiled, schema: Arc::new(Schema::new(fields)) })
@@ -93,73 +90,103 @@ impl Aggregates {
     /// The compiled formula of this number.
     #[must_use]
     pub fn function(&self, index: usize) -> Option<&Function> {
-        self.formulas.get(index).map(|(function, _)| function)
+        self.formulas.get(index).map(|(formula, _)| formula.function())
+    }
+
+    /// How often all rows are taken: once by `mean(x)`, twice by `sum(x - mean(x))`.
+    #[must_use]
+    pub fn passes(&self) -> usize {
+        self.start().remaining()
     }
 
     /// Before the first row.
     #[must_use]
     pub fn start(&self) -> Totals<'_> {
-        let streams = self.formulas.iter().map(|(function, _)| (function.stream(), 0)).collect();
-        Totals { aggregates: self, streams }
+        let feeders = self.formulas.iter().map(|(formula, _)| Feeder::total(formula)).collect();
+        Totals { aggregates: self, feeders }
     }
 }
 
 /// Aggregates in the middle of the rows.
+///
+/// Where [`Aggregates::passes`] is more than one, all rows are added so often, and each pass but the last one is ended:
+///
+/// ```
+/// use arrow_array::{ArrayRef, Float64Array, RecordBatch, cast::AsArray as _, types::Float64Type};
+/// let x: ArrayRef = std::sync::Arc::new(Float64Array::from(vec![1.0, 2.0, 6.0]));
+/// let batch = RecordBatch::try_from_iter([("x", x)])?;
+/// let formulas = [(Some("t"), "sum(abs(x - mean(x)))")];
+/// let aggregates = kiln_arrow::Aggregates::new(&kiln::Engine::new(), &formulas, &batch.schema(), &Default::default())?;
+/// let mut totals = aggregates.start();
+/// while totals.remaining() > 0 {
+///     totals.add(&batch)?;
+///     totals.end_pass()?;
+/// }
+/// assert_eq!(totals.finish()?["t"].as_primitive::<Float64Type>().value(0), 6.0);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub struct Totals<'a> {
     aggregates: &'a Aggregates,
-    /// The formulas, and how many rows each has taken.
-    streams: Vec<(Stream, usize)>,
+    feeders: Vec<Feeder<'a>>,
 }
 
 impl Totals<'_> {
+    /// How many passes over all rows have not ended.
+    #[must_use]
+    pub fn remaining(&self) -> usize {
+        self.feeders.iter().map(Feeder::remaining).max().unwrap_or(0)
+    }
+
     /// Takes the next rows.
     ///
     /// # Errors
     /// A value that a formula cannot take, or what failed in the first row that fails. Rows count within the batch.
     pub fn add(&mut self, batch: &RecordBatch) -> Result<(), RunError> {
-        for (index, (stream, taken)) in self.streams.iter_mut().enumerate() {
-            let slots = &self.aggregates.formulas[index].1;
-            let mut rows = Vec::with_capacity(slots.len());
-            for &column in slots {
-                rows.push(self.aggregates.read(batch, column)?);
-            }
-            let nulls = rows.iter().fold(None, |nulls, rows| NullBuffer::union(nulls.as_ref(), rows.nulls()));
-            let nulls = nulls.filter(|nulls| nulls.null_count() > 0);
-            if let Some(nulls) = &nulls {
-                let ranges: Vec<Range<usize>> = nulls.valid_slices().map(|(start, end)| start..end).collect();
-                rows = rows.iter().map(|rows| rows.gather(&ranges)).collect();
-            }
-            let inputs: Vec<&dyn AsColumn> = rows.iter().map(|rows| rows as &dyn AsColumn).collect();
-            let count = nulls.as_ref().map_or(batch.num_rows(), |nulls| nulls.len() - nulls.null_count());
-            if inputs.is_empty() {
-                // Without a column among the inputs, rows have no other way to be counted.
-                for _ in 0..count {
-                    stream.accumulate(&[]).map_err(|error| failure(index, 0, error))?;
+        // Formulas often share columns, and reading one may copy it.
+        let mut read: HashMap<usize, Rows> = HashMap::new();
+        for ((_, slots), feeder) in self.aggregates.formulas.iter().zip(&self.feeders) {
+            for &column in slots.iter().filter(|_| feeder.remaining() > 0) {
+                if let Entry::Vacant(place) = read.entry(column) {
+                    place.insert(self.aggregates.read(batch, column)?);
                 }
-            } else {
-                stream.accumulate(&inputs).map_err(|error| {
-                    let kiln::RunError::Row { row, error } = error else { return failure(index, 0, error) };
-                    let row = row.saturating_sub(*taken);
-                    let row = nulls.as_ref().map_or(Some(row), |nulls| nulls.valid_indices().nth(row)).unwrap_or(row);
-                    failure(index, row, *error)
-                })?;
             }
-            *taken += count;
+        }
+        for (index, feeder) in self.feeders.iter_mut().enumerate() {
+            let slots = &self.aggregates.formulas[index].1;
+            let rows: Vec<&Rows> = slots.iter().filter_map(|column| read.get(column)).collect();
+            if rows.len() == slots.len() {
+                feeder.add(&rows, batch.num_rows()).map_err(|error| failure(index, error))?;
+            }
         }
         Ok(())
     }
 
-    /// The values over all rows, as one row; null where there is none, as for the `min` of no rows.
+    /// All rows have been taken once more.
     ///
     /// # Errors
-    /// What failed in a formula after its aggregates.
+    /// [`RunError::Formula`] if they were not as many as in the pass before.
+    pub fn end_pass(&mut self) -> Result<(), RunError> {
+        for (index, feeder) in self.feeders.iter_mut().enumerate().filter(|(_, feeder)| feeder.remaining() > 0) {
+            feeder.end_pass().map_err(|error| failure(index, error))?;
+        }
+        Ok(())
+    }
+
+    /// The values over all rows, as one row; null where there is none, as for the `min` of no rows. It ends the last pass,
+    /// unless that is over.
+    ///
+    /// # Errors
+    /// What failed in a formula after its aggregates; [`RunError::Passes`] if a pass is missing.
     pub fn finish(mut self) -> Result<RecordBatch, RunError> {
+        if self.remaining() > 1 {
+            return Err(RunError::Passes(self.aggregates.passes()));
+        }
+        self.end_pass()?;
         let mut columns: Vec<ArrayRef> = Vec::new();
-        for (index, (stream, _)) in self.streams.iter_mut().enumerate() {
-            stream.end_pass().map_err(|error| failure(index, 0, error))?;
-            let values = stream.values().map_err(|error| failure(index, 0, error))?;
-            let outputs = self.aggregates.formulas[index].0.outputs();
-            columns.extend(values.into_iter().zip(outputs).map(|(value, output)| array(value, output.ty)));
+        for (index, feeder) in self.feeders.iter().enumerate() {
+            let values = feeder.values().map_err(|error| failure(index, error))?;
+            let outputs = self.aggregates.formulas[index].0.function().outputs();
+            columns.extend(values.into_iter().zip(outputs).map(|(value, output)| array(value, output.ty, 1)));
         }
         Ok(RecordBatch::try_new(self.aggregates.schema.clone(), columns)?)
     }
@@ -177,18 +204,6 @@ impl Aggregates {
     }
 }
 
-fn failure(index: usize, row: usize, error: kiln::RunError) -> RunError {
-    RunError::Formula { part: Part::Aggregate(index), row, error }
-}
-
-/// One value as an array.
-fn array(value: Option<Value>, ty: Type) -> ArrayRef {
-    match (ty, value) {
-        (Type::F64, Some(Value::F64(value))) => Arc::new(Float64Array::from(vec![value])),
-        (Type::F32, Some(Value::F32(value))) => Arc::new(Float32Array::from(vec![value])),
-        (Type::I64, Some(Value::I64(value))) => Arc::new(Int64Array::from(vec![value])),
-        (Type::I32, Some(Value::I32(value))) => Arc::new(Int32Array::from(vec![value])),
-        (Type::Bool, Some(Value::Bool(value))) => Arc::new(BooleanArray::from(vec![value])),
-        (ty, _) => arrow_array::new_null_array(&data_type(ty), 1),
-    }
+fn failure(index: usize, error: kiln::RunError) -> RunError {
+    crate::evaluate::failure(Part::Aggregate(index), None, error)
 }

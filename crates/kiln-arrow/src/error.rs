@@ -80,12 +80,8 @@ pub enum Wrong {
     Twice(String),
     /// A result has no name and was given none.
     NoName,
-    /// The formula of a column or a filter has a part that stands for all rows, of which a batch is only some.
-    AllRows,
     /// The formula of an aggregate has a value in every row.
     PerRow,
-    /// The aggregates take all rows more than once, which come only once.
-    Passes(usize),
 }
 
 impl Error {
@@ -124,14 +120,8 @@ impl Error {
             },
             Wrong::Twice(name) => error("duplicate", format!("two new columns have the name `{name}`")),
             Wrong::NoName => error("syntax", "the new column has no name".to_owned()),
-            Wrong::AllRows => {
-                error("unsupported", "aggregates over rows cannot be part of a new column or a filter yet".to_owned())
-            }
             Wrong::PerRow => error("type", "the formula has a value in every row, and not one for all".to_owned())
                 .help("aggregate it: `sum(...)`, `mean(...)`, `max(...)`"),
-            Wrong::Passes(passes) => {
-                error("unsupported", format!("the formula takes all rows {passes} times, and they come only once"))
-            }
         }
     }
 }
@@ -203,6 +193,8 @@ pub enum RunError {
         /// What happened there.
         error: kiln::RunError,
     },
+    /// All rows are taken so often, the results included, and were not before results were asked for.
+    Passes(usize),
     /// Arrow refused an operation.
     Arrow(String),
 }
@@ -223,6 +215,9 @@ impl fmt::Display for RunError {
                 }
                 write!(f, "row {row}: {error}")
             }
+            RunError::Passes(passes) => {
+                write!(f, "all rows are taken {passes} times, and were not before results were asked for")
+            }
             RunError::Arrow(message) => f.write_str(message),
         }
     }
@@ -233,7 +228,7 @@ impl std::error::Error for RunError {
         match self {
             RunError::Read { error, .. } => Some(error),
             RunError::Formula { error, .. } => Some(error),
-            RunError::Schema { .. } | RunError::Arrow(_) => None,
+            RunError::Schema { .. } | RunError::Passes(_) | RunError::Arrow(_) => None,
         }
     }
 }

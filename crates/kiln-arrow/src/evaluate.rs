@@ -1,23 +1,19 @@
 //! Batch to batch.
 //!
-//! Owns the order in which a batch is computed: what the filter needs, the filter, the rest on the rows that are kept; and
-//! what happens around nulls. The one idea: a formula without errors is computed in all rows, null or not, because that
-//! is fastest and nobody looks at what comes out under a null; a formula that can fail is computed in the rows that are
-//! there, closed up, so that what lies under a null cannot fail.
+//! Owns the order in which a batch is computed: what the filter needs, the filter, the rest on the rows that are kept. The
+//! one idea: a batch is a row of slots, which formulas read and fill; in a pass before the last one only those are filled
+//! that the formulas want which take the rows of that pass.
 //!
-//! Today a result is null where any input that the formula uses is. When formulas compute with nulls themselves, only
-//! `Slots::compute` changes: it is the one place that joins values and nulls.
+//! What nulls mean is not its business, but that of `formula`; which formulas have their turn that of `passes`.
 
 use crate::error::{Part, RunError};
+use crate::passes::Work;
 use crate::program::{Program, Step, Target};
-use crate::read::{ReadError, Rows, bools, read};
-use arrow_array::types::{Float32Type, Float64Type, Int32Type, Int64Type};
-use arrow_array::{Array as _, ArrayRef, BooleanArray, PrimitiveArray, RecordBatch, RecordBatchOptions};
-use arrow_buffer::NullBuffer;
+use crate::read::{ReadError, Rows, read};
+use arrow_array::{Array as _, ArrayRef, BooleanArray, RecordBatch, RecordBatchOptions};
 use arrow_schema::ArrowError;
 use arrow_select::filter::{FilterBuilder, FilterPredicate};
-use kiln::{AsColumn, AsColumnMut, Function, Type};
-use std::ops::Range;
+use kiln::Stream;
 use std::sync::Arc;
 
 /// What the formulas of a program give on a batch.
@@ -40,10 +36,10 @@ impl Program {
     ///
     /// # Errors
     /// A batch of another schema, a value that a formula cannot take, or what failed in the first row that fails in the
-    /// first formula that does. Rows count within the batch.
+    /// first formula that does; rows count within the batch. [`RunError::Passes`] if all rows must be taken before there
+    /// are results, which a batch may be only some of: see [`Program::start`] and [`Program::run_all`].
     pub fn run(&self, batch: &RecordBatch) -> Result<RecordBatch, RunError> {
-        let evaluated = self.evaluate(batch)?;
-        self.assemble(batch, evaluated)
+        self.start().run(batch)
     }
 
     /// Computes the new columns only.
@@ -51,23 +47,7 @@ impl Program {
     /// # Errors
     /// As [`Program::run`].
     pub fn evaluate(&self, batch: &RecordBatch) -> Result<Evaluated, RunError> {
-        self.check(batch)?;
-        let mut slots = Slots::new(self, batch);
-        for step in &self.steps[..self.early] {
-            slots.run(step)?;
-        }
-        let mut kept = None;
-        if let Some(filter) = &self.filter {
-            let mask = slots.filter(filter)?;
-            if mask.true_count() < mask.len() {
-                slots.keep(&mask)?;
-                kept = Some(mask);
-            }
-        }
-        for step in &self.steps[self.early..] {
-            slots.run(step)?;
-        }
-        Ok(Evaluated { kept, columns: slots.arrays.split_off(self.types.len()) })
+        self.start().evaluate(batch)
     }
 
     /// Puts columns of a batch and new columns in their order. The batch has the rows and the number of columns of the one
@@ -96,7 +76,7 @@ impl Program {
     }
 
     /// Is it a batch of the schema?
-    fn check(&self, batch: &RecordBatch) -> Result<(), RunError> {
+    pub(crate) fn check(&self, batch: &RecordBatch) -> Result<(), RunError> {
         let (expected, given) = (self.input.fields(), batch.schema_ref().fields());
         for column in 0..expected.len().max(given.len()) {
             let data_type = |fields: &arrow_schema::Fields| fields.get(column).map(|field| field.data_type().clone());
@@ -113,37 +93,85 @@ fn predicate(mask: &BooleanArray) -> FilterPredicate {
     FilterBuilder::new(mask).optimize().build()
 }
 
+/// The rows of a formula that takes all of them.
+pub(crate) struct Taken {
+    pub(crate) number: usize,
+    pub(crate) arguments: Vec<Arc<Rows>>,
+    pub(crate) rows: usize,
+    /// Which rows of the batch these are, if they are not all.
+    pub(crate) kept: Option<BooleanArray>,
+}
+
 /// A batch while it is computed.
-struct Slots<'a> {
+pub(crate) struct Slots<'a> {
     program: &'a Program,
+    /// By number of formulas: what is known of all rows.
+    known: &'a [Option<Stream>],
     /// Columns of the batch, then the new ones so far, with the rows that are kept.
     arrays: Vec<ArrayRef>,
     /// The same as formulas see them, once one did.
-    read: Vec<Option<Rows>>,
+    read: Vec<Option<Arc<Rows>>>,
     rows: usize,
     /// Which rows are kept, once some are dropped.
     kept: Option<BooleanArray>,
 }
 
 impl<'a> Slots<'a> {
-    fn new(program: &'a Program, batch: &RecordBatch) -> Slots<'a> {
+    pub(crate) fn new(program: &'a Program, known: &'a [Option<Stream>], batch: &RecordBatch) -> Slots<'a> {
         let slots = program.types.len() + program.names().len();
         let mut arrays = batch.columns().to_vec();
         arrays.resize_with(slots, || Arc::new(arrow_array::NullArray::new(0)));
-        Slots { program, arrays, read: vec![None; slots], rows: batch.num_rows(), kept: None }
+        Slots { program, known, arrays, read: vec![None; slots], rows: batch.num_rows(), kept: None }
+    }
+
+    /// Does the work of a pass; gives what the formulas take that take its rows.
+    pub(crate) fn work(&mut self, work: &Work) -> Result<Vec<Taken>, RunError> {
+        for &number in &work.early {
+            self.run(number)?;
+        }
+        if work.filter {
+            let mask = self.filter()?;
+            if mask.true_count() < mask.len() {
+                self.keep(mask, &work.moved)?;
+            }
+        }
+        for &number in &work.late {
+            self.run(number)?;
+        }
+        // What stands before the filter takes its rows in passes that have no filter yet.
+        work.fed.iter().map(|&number| self.taken(number)).collect()
+    }
+
+    /// The new columns, and which rows they have.
+    pub(crate) fn finish(mut self) -> Evaluated {
+        Evaluated { kept: self.kept, columns: self.arrays.split_off(self.program.types.len()) }
+    }
+
+    /// Which rows are kept, if some are dropped.
+    pub(crate) fn kept(&self) -> Option<&BooleanArray> {
+        self.kept.as_ref()
+    }
+
+    fn taken(&mut self, number: usize) -> Result<Taken, RunError> {
+        let arguments = match self.program.order().get(number) {
+            Some(step) => self.arguments(step)?,
+            None => Vec::new(),
+        };
+        Ok(Taken { number, arguments, rows: self.rows, kept: self.kept.clone() })
     }
 
     /// Runs a formula and puts its results into their slots.
-    fn run(&mut self, step: &Step) -> Result<(), RunError> {
-        for (slot, array) in step.targets.clone().zip(self.compute(step)?) {
+    fn run(&mut self, number: usize) -> Result<(), RunError> {
+        let targets = self.program.steps[number].targets.clone();
+        for (slot, array) in targets.zip(self.compute(number)?) {
             self.arrays[slot] = array;
         }
         Ok(())
     }
 
     /// The rows for which the filter is true.
-    fn filter(&mut self, step: &Step) -> Result<BooleanArray, RunError> {
-        let results = self.compute(step)?;
+    fn filter(&mut self) -> Result<BooleanArray, RunError> {
+        let results = self.compute(self.program.steps.len())?;
         let mask = results.first().and_then(|array| array.as_any().downcast_ref::<BooleanArray>());
         let Some(mask) = mask else { return Err(RunError::Arrow("the filter gave no bools".to_owned())) };
         Ok(match mask.nulls() {
@@ -152,25 +180,15 @@ impl<'a> Slots<'a> {
         })
     }
 
-    /// Drops the rows for which the mask is false.
-    fn keep(&mut self, mask: &BooleanArray) -> Result<(), RunError> {
-        let predicate = predicate(mask);
-        let (columns, early) = (self.program.types.len(), self.program.early);
-        let mut wanted: Vec<usize> =
-            self.program.steps[early..].iter().flat_map(|step| step.arguments.iter().copied()).collect();
-        wanted.extend(self.program.steps[..early].iter().flat_map(|step| step.targets.clone()));
-        wanted.sort_unstable();
-        wanted.dedup();
-        // New columns that are not computed yet have no rows to drop.
-        let computed = |slot: &usize| {
-            *slot < columns || self.program.steps[..early].iter().any(|step| step.targets.contains(slot))
-        };
-        for slot in wanted.into_iter().filter(computed) {
+    /// Drops the rows for which the mask is false, of the slots that are used from here on.
+    fn keep(&mut self, mask: BooleanArray, moved: &[usize]) -> Result<(), RunError> {
+        let predicate = predicate(&mask);
+        for &slot in moved {
             self.arrays[slot] = predicate.filter(&self.arrays[slot])?;
         }
         self.read.fill(None);
         self.rows = mask.true_count();
-        self.kept = Some(mask.clone());
+        self.kept = Some(mask);
         Ok(())
     }
 
@@ -187,131 +205,47 @@ impl<'a> Slots<'a> {
             let row = if let ReadError::Value { row, .. } = error { Some(self.original(row)) } else { None };
             RunError::Read { column: slot, row, error }
         })?;
-        self.read[slot] = Some(rows);
+        self.read[slot] = Some(Arc::new(rows));
         Ok(())
     }
 
     /// The row of the batch that a row that was kept comes from.
     fn original(&self, row: usize) -> usize {
-        match &self.kept {
-            Some(mask) => mask.values().set_indices().nth(row).unwrap_or(row),
-            None => row,
-        }
+        original(self.kept.as_ref(), row)
     }
 
-    /// The results of a formula. This is where values and nulls meet.
-    fn compute(&mut self, step: &Step) -> Result<Vec<ArrayRef>, RunError> {
+    /// The arguments of a formula.
+    fn arguments(&mut self, step: &Step) -> Result<Vec<Arc<Rows>>, RunError> {
         for &slot in &step.arguments {
             self.load(slot)?;
         }
-        let arguments: Vec<&Rows> = step.arguments.iter().filter_map(|&slot| self.read[slot].as_ref()).collect();
-        let nulls = arguments.iter().fold(None, |nulls, rows| NullBuffer::union(nulls.as_ref(), rows.nulls()));
-        let nulls = nulls.filter(|nulls| nulls.null_count() > 0);
-        let results = match &nulls {
-            Some(nulls) if step.function.is_fallible() => present(&step.function, &arguments, nulls),
-            _ => all(&step.function, &arguments, self.rows),
-        };
-        let results = results.map_err(|error| self.failure(step.part, error))?;
-        Ok(results.into_iter().map(|values| values.array(nulls.clone())).collect())
+        Ok(step.arguments.iter().filter_map(|&slot| self.read[slot].clone()).collect())
+    }
+
+    /// The results of the formula of this number.
+    fn compute(&mut self, number: usize) -> Result<Vec<ArrayRef>, RunError> {
+        let Some(step) = self.program.order().get(number) else { return Ok(Vec::new()) };
+        let arguments = self.arguments(step)?;
+        let arguments: Vec<&Rows> = arguments.iter().map(Arc::as_ref).collect();
+        let results = step.formula.evaluate(self.known[number].as_ref(), &arguments, self.rows);
+        results.map_err(|error| self.failure(step.part, error))
     }
 
     /// An error of a formula, said of the row of the batch.
     fn failure(&self, part: Part, error: kiln::RunError) -> RunError {
-        match error {
-            kiln::RunError::Row { row, error } => RunError::Formula { part, row: self.original(row), error: *error },
-            error => RunError::Formula { part, row: 0, error },
-        }
+        failure(part, self.kept.as_ref(), error)
     }
 }
 
-/// Rows of results.
-enum Values {
-    F64(Vec<f64>),
-    F32(Vec<f32>),
-    I64(Vec<i64>),
-    I32(Vec<i32>),
-    Bool(Vec<bool>),
+/// The row of the batch that a row that was kept comes from.
+fn original(kept: Option<&BooleanArray>, row: usize) -> usize {
+    kept.and_then(|mask| mask.values().set_indices().nth(row)).unwrap_or(row)
 }
 
-macro_rules! each {
-    ($values:expr, $name:ident => $body:expr) => {
-        match $values {
-            Values::F64($name) => $body,
-            Values::F32($name) => $body,
-            Values::I64($name) => $body,
-            Values::I32($name) => $body,
-            Values::Bool($name) => $body,
-        }
-    };
-}
-
-impl Values {
-    fn new(ty: Type, rows: usize) -> Values {
-        match ty {
-            Type::F64 => Values::F64(vec![0.0; rows]),
-            Type::F32 => Values::F32(vec![0.0; rows]),
-            Type::I64 => Values::I64(vec![0; rows]),
-            Type::I32 => Values::I32(vec![0; rows]),
-            Type::Bool => Values::Bool(vec![false; rows]),
-        }
+/// An error of a formula in rows that were kept, said of the row of the batch.
+pub(crate) fn failure(part: Part, kept: Option<&BooleanArray>, error: kiln::RunError) -> RunError {
+    match error {
+        kiln::RunError::Row { row, error } => RunError::Formula { part, row: original(kept, row), error: *error },
+        error => RunError::Formula { part, row: 0, error },
     }
-
-    fn as_mut(&mut self) -> &mut dyn AsColumnMut {
-        each!(self, values => values)
-    }
-
-    /// Moves rows that are closed up to where they belong, and leaves zeros between them.
-    fn spread(self, ranges: &[Range<usize>], rows: usize) -> Values {
-        fn spread<T: Copy + Default>(values: &[T], ranges: &[Range<usize>], rows: usize) -> Vec<T> {
-            let mut all = vec![T::default(); rows];
-            let mut rest = values;
-            for range in ranges {
-                let (part, after) = rest.split_at(range.len());
-                all[range.clone()].copy_from_slice(part);
-                rest = after;
-            }
-            all
-        }
-        match self {
-            Values::F64(values) => Values::F64(spread(&values, ranges, rows)),
-            Values::F32(values) => Values::F32(spread(&values, ranges, rows)),
-            Values::I64(values) => Values::I64(spread(&values, ranges, rows)),
-            Values::I32(values) => Values::I32(spread(&values, ranges, rows)),
-            Values::Bool(values) => Values::Bool(spread(&values, ranges, rows)),
-        }
-    }
-
-    fn array(self, nulls: Option<NullBuffer>) -> ArrayRef {
-        match self {
-            Values::F64(values) => Arc::new(PrimitiveArray::<Float64Type>::new(values.into(), nulls)),
-            Values::F32(values) => Arc::new(PrimitiveArray::<Float32Type>::new(values.into(), nulls)),
-            Values::I64(values) => Arc::new(PrimitiveArray::<Int64Type>::new(values.into(), nulls)),
-            Values::I32(values) => Arc::new(PrimitiveArray::<Int32Type>::new(values.into(), nulls)),
-            Values::Bool(values) => Arc::new(bools(values, nulls)),
-        }
-    }
-}
-
-/// Computes a formula in all rows.
-fn all(function: &Function, arguments: &[&Rows], rows: usize) -> Result<Vec<Values>, kiln::RunError> {
-    let inputs: Vec<&dyn AsColumn> = arguments.iter().map(|rows| *rows as &dyn AsColumn).collect();
-    let mut results: Vec<Values> = function.outputs().iter().map(|output| Values::new(output.ty, rows)).collect();
-    let mut outputs: Vec<&mut dyn AsColumnMut> = results.iter_mut().map(Values::as_mut).collect();
-    function.eval_columns_all(&inputs, &mut outputs)?;
-    Ok(results)
-}
-
-/// Computes a formula in the rows that are there.
-fn present(function: &Function, arguments: &[&Rows], nulls: &NullBuffer) -> Result<Vec<Values>, kiln::RunError> {
-    let ranges: Vec<Range<usize>> = nulls.valid_slices().map(|(start, end)| start..end).collect();
-    let closed: Vec<Rows> = arguments.iter().map(|rows| rows.gather(&ranges)).collect();
-    let closed: Vec<&Rows> = closed.iter().collect();
-    let results = all(function, &closed, nulls.len() - nulls.null_count()).map_err(|error| match error {
-        kiln::RunError::Row { row, error } => {
-            let row = nulls.valid_indices().nth(row).unwrap_or(row);
-            kiln::RunError::Row { row, error }
-        }
-        other => other,
-    })?;
-    Ok(results.into_iter().map(|values| values.spread(&ranges, nulls.len())).collect())
 }

@@ -25,10 +25,15 @@
 //! they are, and so are dates and times, as the ints that they are stored as; narrower numbers are widened, bits become
 //! bools; [`type_of`] has the table. What formulas cannot compute with passes through unread.
 //!
-//! Nulls: a result is null in every row in which an input that the formula uses is null, and a filter keeps rows that
-//! are true. What lies under a null never causes an error.
+//! Nulls are those of the language: null in, null out, but `false and null` is false, `true or null` is true, `isnull`
+//! and `coalesce` look at them, aggregates leave them out, and a filter keeps rows that are true. What lies under a null
+//! never causes an error. A formula with loops or variables is one operation: null where an input is that it uses.
 //!
-//! The parts: `read` from arrays to values, `program` from texts to functions, `evaluate` from batch to batch,
+//! Aggregates over rows (`x - mean(x)`) need all batches before the first result: [`Program::start`] has the order of the
+//! work.
+//!
+//! The parts: `read` from arrays to values, `program` from texts to functions, `formula` what runs one, with nulls and without,
+//! `passes` which has its turn when, `evaluate` from batch to batch, `reading` all batches as often as they are needed,
 //! `aggregates` from all batches to one row, `error`.
 //! Files are not its business. Types of Arrow are those of the `arrow-*` crates, which `arrow` exports too.
 #![forbid(unsafe_code)]
@@ -36,9 +41,12 @@
 mod aggregates;
 mod error;
 mod evaluate;
+mod formula;
 mod names;
+mod passes;
 mod program;
 mod read;
+mod reading;
 
 pub use aggregates::{Aggregates, Totals};
 pub use arrow_array;
@@ -49,3 +57,4 @@ pub use kiln;
 pub use names::mention;
 pub use program::{Builder, Program, Target};
 pub use read::{ReadError, Rows, read, type_of};
+pub use reading::{Feed, Pass, Reading};

@@ -6,7 +6,9 @@
 //! columns that it uses, so rows that are dropped cost nothing more and cannot fail.
 
 use crate::error::{Error, Part, Wrong};
+use crate::formula::Formula;
 use crate::names::{is_word, is_word_part, mention};
+use crate::passes::{Order, Work};
 use crate::read::{can_read, type_of};
 use arrow_schema::{DataType, Field, Schema, SchemaRef};
 use kiln::{Engine, Function, Output, Span, Type};
@@ -26,15 +28,18 @@ pub enum Target {
 /// A compiled formula and the slots of its arguments.
 pub(crate) struct Step {
     pub(crate) part: Part,
-    pub(crate) function: Function,
+    pub(crate) formula: Formula,
     pub(crate) arguments: Vec<usize>,
+    /// How often it takes all rows before it has results.
+    pub(crate) feeds: usize,
     /// The slots of the results.
     pub(crate) targets: Range<usize>,
 }
 
 /// New columns and a filter, compiled for batches of one schema. It can be used from several threads at once.
 ///
-/// A program is made by [`Program::builder`].
+/// A program is made by [`Program::builder`]. One whose formulas stand for all rows somewhere, as `x - mean(x)`, takes all
+/// batches more than once: see [`Program::start`].
 pub struct Program {
     pub(crate) input: SchemaRef,
     /// As what each column of the schema is read, if formulas can compute with it.
@@ -45,6 +50,8 @@ pub struct Program {
     /// The formulas in the order in which they are computed; the first `early` of them are what the filter uses.
     pub(crate) steps: Vec<Step>,
     pub(crate) early: usize,
+    /// What happens in each pass over all rows.
+    pub(crate) passes: Vec<Work>,
     layout: Vec<Target>,
     output: SchemaRef,
 }
@@ -76,6 +83,8 @@ impl<'a> Builder<'a> {
     }
 
     /// Keeps only the rows for which this is true; where it is null, it is not. It may use all columns, and goes first.
+    /// Aggregates over rows in it, and in the new columns that it uses, are about all rows; those in other new columns
+    /// about the rows that are kept.
     #[must_use]
     pub fn filter(mut self, formula: &str) -> Self {
         self.filter = Some(formula.to_owned());
@@ -107,10 +116,11 @@ impl<'a> Builder<'a> {
         let (mut steps, mut fields) = (Vec::new(), Vec::new());
         for (index, (name, text)) in self.columns.iter().enumerate() {
             let part = Part::Column(index);
-            let (function, arguments) = scope.per_row(self.engine, part, text)?;
+            let (formula, arguments) = scope.compile(self.engine, part, text)?;
             let error = |wrong| Error { part, text: text.clone(), span: Span::default(), wrong };
             let first = schema.fields().len() + scope.lets.len();
-            for output in function.outputs() {
+            let outputs = formula.function().outputs();
+            for output in outputs {
                 let name = result_name(name.as_deref(), output).ok_or_else(|| error(Wrong::NoName))?;
                 if scope.lets.iter().any(|(known, _)| *known == name) {
                     return Err(error(Wrong::Twice(name)));
@@ -118,16 +128,18 @@ impl<'a> Builder<'a> {
                 fields.push(Field::new(&name, data_type(output.ty), true));
                 scope.lets.push((name, output.ty));
             }
-            let targets = first..first + function.outputs().len();
-            steps.push(Step { part, function, arguments, targets });
+            let (targets, feeds) = (first..first + outputs.len(), formula.feeds());
+            steps.push(Step { part, formula, arguments, feeds, targets });
         }
         scope.columns_first = true;
         let filter = self.filter.as_ref().map(|text| scope.filter(self.engine, text)).transpose()?;
         let names: Vec<String> = scope.lets.into_iter().map(|(name, _)| name).collect();
         let (steps, early) = filter_first(steps, filter.as_ref());
+        let order = Order { steps: &steps, early, filter: filter.as_ref() };
+        let passes = order.schedule(types.len(), types.len() + names.len());
         let layout = self.layout(schema, &names)?;
         let output = output_schema(schema, &layout, &fields);
-        Ok(Program { input: schema.clone(), types, names, filter, steps, early, layout, output })
+        Ok(Program { input: schema.clone(), types, names, filter, steps, early, passes, layout, output })
     }
 
     /// What comes out.
@@ -252,25 +264,15 @@ impl Scope<'_> {
         columns.chain(new.filter(|name| self.schema.column_with_name(name).is_none())).filter(|name| !name.is_empty())
     }
 
-    /// Compiles a formula that is evaluated row by row. Over a batch an aggregate would be that of the batch.
-    fn per_row(&self, engine: &Engine, part: Part, text: &str) -> Result<(Function, Vec<usize>), Error> {
-        let (function, arguments) = self.compile(engine, part, text)?;
-        if function.passes() == 1 && !function.is_aggregate() {
-            return Ok((function, arguments));
-        }
-        let span = Span::new(0, text.len() as u32);
-        Err(Error { part, text: text.to_owned(), span, wrong: Wrong::AllRows })
-    }
-
     /// Compiles a formula over these names.
-    pub(crate) fn compile(&self, engine: &Engine, part: Part, text: &str) -> Result<(Function, Vec<usize>), Error> {
+    pub(crate) fn compile(&self, engine: &Engine, part: Part, text: &str) -> Result<(Formula, Vec<usize>), Error> {
         let formula = self.names().fold(engine.formula(text), |formula, name| match self.find(name) {
             Some((_, ty)) => formula.known(name, ty),
             None => formula,
         });
-        let function = formula.compile().map_err(|error| self.explain(part, text, error))?;
+        let formula = Formula::compile(formula).map_err(|error| self.explain(part, text, error))?;
         let mut arguments = Vec::new();
-        for param in function.params() {
+        for param in formula.function().params() {
             let name = param.name.as_str();
             let (slot, ty) = self.find(name).ok_or_else(|| self.unknown(part, text, name))?;
             if ty != param.ty {
@@ -280,14 +282,17 @@ impl Scope<'_> {
             }
             arguments.push(slot);
         }
-        Ok((function, arguments))
+        Ok((formula, arguments))
     }
 
     /// Compiles the filter.
     fn filter(&self, engine: &Engine, text: &str) -> Result<Step, Error> {
-        let (function, arguments) = self.per_row(engine, Part::Filter, text)?;
-        match function.outputs() {
-            [output] if output.ty == Type::Bool => Ok(Step { part: Part::Filter, function, arguments, targets: 0..0 }),
+        let (formula, arguments) = self.compile(engine, Part::Filter, text)?;
+        match formula.function().outputs() {
+            [output] if output.ty == Type::Bool => {
+                let feeds = formula.feeds();
+                Ok(Step { part: Part::Filter, formula, arguments, feeds, targets: 0..0 })
+            }
             outputs => {
                 let (span, wrong) = (Span::new(0, text.len() as u32), Wrong::NotABool(outputs.to_vec()));
                 Err(Error { part: Part::Filter, text: text.to_owned(), span, wrong })
@@ -372,6 +377,23 @@ impl Program {
         columns.into_iter().collect()
     }
 
+    /// How often all rows are taken, the results included: once without aggregates over rows.
+    #[must_use]
+    pub fn passes(&self) -> usize {
+        self.passes.len()
+    }
+
+    /// The first part that takes all rows before it has results.
+    #[must_use]
+    pub fn about_all_rows(&self) -> Option<Part> {
+        self.steps.iter().chain(&self.filter).find(|step| step.feeds > 0).map(|step| step.part)
+    }
+
+    /// The formulas by number.
+    pub(crate) fn order(&self) -> Order<'_> {
+        Order { steps: &self.steps, early: self.early, filter: self.filter.as_ref() }
+    }
+
     /// The places of the columns that the filter needs, in ascending order.
     #[must_use]
     pub fn used_by_filter(&self) -> Vec<usize> {
@@ -383,6 +405,6 @@ impl Program {
     /// The compiled formula of a part: for its warnings, and for places in its text.
     #[must_use]
     pub fn function(&self, part: Part) -> Option<&Function> {
-        self.steps.iter().chain(&self.filter).find(|step| step.part == part).map(|step| &step.function)
+        self.steps.iter().chain(&self.filter).find(|step| step.part == part).map(|step| step.formula.function())
     }
 }

@@ -15,6 +15,7 @@ use arrow_schema::{DataType, TimeUnit};
 use kiln::{AsColumn, Column, Type};
 use std::fmt;
 use std::ops::Range;
+use std::sync::OnceLock;
 
 /// As which type formulas see the values of an array; `None` for what they cannot compute with.
 ///
@@ -104,6 +105,8 @@ impl std::error::Error for ReadError {}
 pub struct Rows {
     values: Values,
     nulls: Option<NullBuffer>,
+    /// The same as bools, once somebody asked.
+    there: OnceLock<Vec<bool>>,
 }
 
 #[derive(Clone, Debug)]
@@ -129,6 +132,10 @@ macro_rules! each {
 }
 
 impl Rows {
+    fn new(values: Values, nulls: Option<NullBuffer>) -> Rows {
+        Rows { values, nulls, there: OnceLock::new() }
+    }
+
     /// How many rows there are, null or not.
     #[must_use]
     pub fn len(&self) -> usize {
@@ -147,6 +154,14 @@ impl Rows {
         self.nulls.as_ref()
     }
 
+    /// For each row whether it is there, as formulas take it.
+    pub(crate) fn there(&self) -> &[bool] {
+        self.there.get_or_init(|| match &self.nulls {
+            None => vec![true; self.len()],
+            Some(nulls) => nulls.iter().collect(),
+        })
+    }
+
     /// A copy of some of the rows, without their nulls.
     pub(crate) fn gather(&self, ranges: &[Range<usize>]) -> Rows {
         fn copy<T: Copy>(values: &[T], ranges: &[Range<usize>]) -> Vec<T> {
@@ -161,7 +176,7 @@ impl Rows {
             Values::I32(values) => Values::I32(copy(values, ranges).into()),
             Values::Bool(values) => Values::Bool(copy(values, ranges)),
         };
-        Rows { values, nulls: None }
+        Rows::new(values, None)
     }
 }
 
@@ -197,7 +212,7 @@ pub fn read(array: &dyn Array, ty: Type) -> Result<Rows, ReadError> {
     }
     if let DataType::Null = data_type {
         let nulls = Some(NullBuffer::new_null(array.len()));
-        return Ok(Rows { values: Values::F64(vec![0.0; array.len()].into()), nulls });
+        return Ok(Rows::new(Values::F64(vec![0.0; array.len()].into()), nulls));
     }
     let values = match ty {
         Type::Bool => Values::Bool(array.as_boolean().values().iter().collect()),
@@ -207,7 +222,7 @@ pub fn read(array: &dyn Array, ty: Type) -> Result<Rows, ReadError> {
         Type::F64 => Values::F64(floats64(array)?),
     };
     let nulls = array.nulls().filter(|nulls| nulls.null_count() > 0).cloned();
-    Ok(Rows { values, nulls })
+    Ok(Rows::new(values, nulls))
 }
 
 /// The values of a dictionary, a row each.

@@ -212,7 +212,7 @@ pub(crate) struct RunArgs {
     /// gives a column for each: '{ a: ..., b: ... }' gives a and b, 'p = { a: ..., b: ... }' gives p.a and p.b
     #[arg(long = "let", short = 'l', value_name = "NAME = FORMULA", allow_hyphen_values = true)]
     pub(crate) lets: Vec<String>,
-    /// Keep only rows for which this is true; an empty cell makes it neither true nor false
+    /// Keep only rows for which this is true. A comparison with an empty cell is neither true nor false
     #[arg(long = "where", short = 'w', value_name = "FORMULA", allow_hyphen_values = true)]
     pub(crate) filter: Option<String>,
     /// Give one row with a value over all rows that are kept, instead of these: 'name = formula'. It sees new columns
@@ -463,12 +463,18 @@ Examples:
   kiln run trips.parquet --where 'fare > 0' --let 'tip_share = tip / fare' -o shares.parquet
   kiln run trips.parquet --select fare,tip -o trips.csv
   kiln run in.csv -o out.arrow
+  kiln run trips.parquet --let 'z = (fare - mean(fare)) / std(fare)' --where 'abs(z) < 3' -o usual.parquet
+  kiln run people.csv --let 'height = coalesce(height, mean(height))' --where 'not isnull(age)'
   kiln run trips.parquet --where 'fare > 0' --agg 'trips = nrows()' --agg 'share = sum(tip) / sum(fare)'
 
 Files end in .csv, .tsv, .parquet, .arrow, .feather, .ipc (Arrow files) or .arrows (Arrow streams); every
 form goes to every other, batch by batch. Columns that no formula replaces keep their types. Dates and
-times are whole numbers to formulas, null is null in a result.
+times are whole numbers to formulas.
 Types of CSV columns are found by reading the file once before; of standard input, by reading its first rows.
-Cells that pass from CSV to CSV are never interpreted. An empty cell is a missing value: a formula that
-uses it gives an empty cell. Names that are not plain words stand in back-ticks, `p.r` among them.
---where may use columns of the file, and new columns made by --let.";
+Cells that pass from CSV to CSV are never interpreted. An empty cell is a missing value, null: what is
+computed from it is null too, but for `isnull(x)`, `coalesce(x, y)`, `null or true` and `null and false`;
+aggregates leave nulls out. Names that are not plain words stand in back-ticks, `p.r` among them.
+--where may use columns of the file, and new columns made by --let.
+Aggregates over rows (mean(x), sum(x), nrows()) may stand anywhere; a file is then read again for each pass that
+they need, which standard input cannot be. In --where, and in new columns that --where uses, they are about all
+rows; in other new columns and in --agg about the rows that are kept.";

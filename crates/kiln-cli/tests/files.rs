@@ -375,10 +375,12 @@ const FAILURES: &[(&[&str], i32, &[&str])] = &[
     (&["--type", "d=i32"], 1, &["--type", "`d` is Int64 and cannot be read as i32"]),
     (&["--type", "d=text"], 2, &["--type d=text"]),
     (&["--null", "NA"], 2, &["--null is for CSV"]),
-    (&["--let", "y = d - mean(d)"], 1, &["--let y", "aggregates over rows", "--agg"]),
-    (&["--where", "d > mean(d)"], 1, &["--where", "aggregates over rows"]),
+    (&["--checked", "--let", "y = d - max(1 // d)"], 1, &["--let y at", "data.parquet, row 70000", "division by zero"]),
+    (&["--checked", "--let", "y = 1 // d - max(d)"], 1, &["--let y at", "data.parquet, row 70000", "division by zero"]),
+    (&["--checked", "--where", "d > max(1 // d)"], 1, &["--where at", "row 70000"]),
+    (&["--let", "y = u - mean(u)"], 1, &["data.parquet, row 70000, column `u`", "18446744073709551615"]),
     (&["--agg", "t = d + 1"], 1, &["--agg t", "a value in every row", "sum(...)"]),
-    (&["--agg", "t = sum(d - mean(d))"], 1, &["--agg t", "takes all rows 2 times"]),
+    (&["--agg", "t = sum(u - mean(u))"], 1, &["data.parquet", "18446744073709551615 does not fit i64"]),
     (&["--agg", "t = sum(u)"], 1, &["data.parquet", "18446744073709551615 does not fit i64"]),
     (&["--agg", "t = sum(q)"], 1, &["--agg t", "no column `q`"]),
     (&["--agg", "t = sum(d)", "--agg", "t = 2 * sum(d)"], 2, &["two --agg options define `t`"]),
@@ -442,7 +444,7 @@ fn values_over_all_rows() {
             "t,rows,lo,hi\n3,4,1,4\n",
         ),
         (&["-a", "p = { s: sum(x * n), c: count(x > 0) }", "-w", "n < 4"], "p.s,p.c\n13,2\n"),
-        (&["-l", "y = x * 10", "-l", "x = n", "-a", "a = sum(y) + sum(x)"], "a\n38\n"),
+        (&["-l", "y = x * 10", "-l", "x = n", "-a", "a = sum(y) + sum(x)"], "a\n40\n"),
         (&["-w", "n > 9", "-a", "s = sum(x)", "-a", "m = min(x)", "-a", "e = mean(x)"], "s,m,e\n0,,nan\n"),
         (&["-t", "n=f64", "-a", "m = mean(n)"], "m\n2.5\n"),
     ] {
@@ -565,4 +567,91 @@ fn memory_does_not_grow_with_the_file() {
         let builder = ParquetRecordBatchReaderBuilder::try_new(File::open(&out).unwrap()).unwrap();
         assert_eq!(builder.metadata().file_metadata().num_rows() as u64, kept);
     }
+}
+
+/// Arguments and what comes out, of a file of three columns in every form.
+const ALL_ROWS: &[(&[&str], &str)] = &[
+    (&["--let", "d = x - mean(x)", "--select", "k,d"], "k,d\na,-2\nb,\nc,-1\nd,3\n"),
+    (&["--let", "m = mean(x)", "--select", "k,m"], "k,m\na,3\nb,3\nc,3\nd,3\n"),
+    (&["--where", "x > mean(x)"], "x,y,k\n6,4,d\n"),
+    (
+        &["--where", "x >= 1", "--let", "n = nrows()", "--let", "d = y - max(y)", "--select", "n,d"],
+        "n,d\n3,-3\n3,\n3,0\n",
+    ),
+    (
+        &["--let", "d = x - mean(x)", "--where", "d < 0", "--let", "e = d - min(d)", "--select", "k,e"],
+        "k,e\na,0\nc,1\n",
+    ),
+    (
+        &["--let", "z = (x - mean(x)) / max(abs(x - mean(x)))", "--where", "not isnull(x)", "--select", "z"],
+        "z\n-0.6666666666666666\n-0.3333333333333333\n1\n",
+    ),
+    (&["--agg", "r = sum(x) / sum(y)"], "r\n1.2857142857142858\n"),
+    (&["--agg", "v = sum((x - mean(x))^2)", "--agg", "n = nrows()", "--agg", "c = count(y)"], "v,n,c\n14,4,3\n"),
+    (&["--where", "x < mean(x)", "--agg", "v = sum(abs(x - mean(x)))"], "v\n1\n"),
+    (
+        &["--let", "f = coalesce(x, mean(y))", "--let", "both = x > 5 or y < 3", "--select", "f,both"],
+        "f,both\n1,true\n2.3333333333333335,true\n2,\n6,true\n",
+    ),
+    (&["--where", "x > max(x)", "--let", "m = min(x)"], "x,y,k,m\n"),
+];
+
+#[test]
+fn formulas_about_all_rows_read_a_file_again() {
+    let workshop = Workshop::new();
+    let csv = workshop.file("in.csv", "x,y,k\n1,1,a\n,2,b\n2,,c\n6,4,d\n");
+    let mut files = vec![csv.clone()];
+    for form in ["parquet", "arrow", "arrows"] {
+        let file = workshop.path(&format!("in.{form}"));
+        done(&["run", text(&csv), "-o", text(&file)]);
+        files.push(file);
+    }
+    for file in &files {
+        for threads in ["1", "3"] {
+            for (args, expected) in ALL_ROWS {
+                let outcome = kiln(&[&["run", text(file), "--threads", threads], *args].concat());
+                assert_eq!(outcome.out, *expected, "{args:?} of {}: {}", file.display(), outcome.err);
+            }
+        }
+    }
+    // Over the input itself.
+    done(&["run", text(&csv), "--let", "x = x / sum(x)", "-o", text(&csv)]);
+    assert_eq!(std::fs::read_to_string(&csv).unwrap().lines().nth(4), Some("0.6666666666666666,4,d"));
+}
+
+#[test]
+fn what_can_be_read_once_is_not_read_twice() {
+    let workshop = Workshop::new();
+    let csv = workshop.file("in.csv", "x\n1\n3\n");
+    let stream = workshop.path("in.arrows");
+    done(&["run", text(&csv), "-o", text(&stream)]);
+    let stream = std::fs::read(stream).unwrap();
+    let out = workshop.path("out.csv");
+    for (input, form) in [(&b"x\n1\n3\n"[..], "csv"), (&stream, "arrows")] {
+        for args in [["--let", "y = x - mean(x)"], ["--where", "x > mean(x)"], ["--agg", "y = sum(x - mean(x))"]] {
+            let all = [&["run", "-", "--input-format", form, "-o", text(&out)][..], &args].concat();
+            let outcome = kiln_with(&all, input);
+            assert_eq!((outcome.code, outcome.out.as_str()), (1, ""), "{args:?}");
+            for part in [args[0], "standard input can be read only once", "write the rows to a file first"] {
+                assert!(outcome.err.contains(part), "{args:?} lacks {part}: {}", outcome.err);
+            }
+        }
+        // One pass is enough for these.
+        let outcome = kiln_with(&["run", "-", "--input-format", form, "--agg", "y = std(x) / mean(x)"], input);
+        assert_eq!(outcome.out, "y\n0.5\n", "{}", outcome.err);
+    }
+    assert!(!out.exists());
+}
+
+#[test]
+fn cells_that_formulas_about_all_rows_cannot_read_are_named() {
+    let workshop = Workshop::new();
+    let file = workshop.file("in.csv", "k,x\n1,1\n1,2\n2,abc\n1,3\n");
+    let args = ["run", text(&file), "--type", "x=i64"];
+    let outcome = kiln(&[&args[..], &["--let", "y = x - max(x)"]].concat());
+    assert_eq!(outcome.code, 1);
+    assert!(outcome.err.contains("line 4, column `x`") && outcome.err.contains("`abc`"), "{}", outcome.err);
+    // The rows that the filter drops may hold anything.
+    let outcome = kiln(&[&args[..], &["--where", "k == 1", "--let", "y = x - max(x)", "--select", "y"]].concat());
+    assert_eq!(outcome.out, "y\n-2\n-1\n0\n", "{}", outcome.err);
 }

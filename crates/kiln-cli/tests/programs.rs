@@ -168,7 +168,9 @@ const TABLES: &[(&[&str], &str)] = &[
     (&["--let", "q = { s: x + y, p: x * y }", "--let", "d = `q.s` - `q.p`"], "x,y,q.s,q.p,d\n1,2,3,2,1\n3,,,,\n"),
     (&["--let", "let t = 2 * x\n{ t: t, u: t + 1 }", "--select", "u,x"], "u,x\n3,1\n7,3\n"),
     (&["--let", "{ x: 10 * x, z: x == 1 }"], "x,y,z\n10,2,true\n30,,false\n"),
-    (&["--let", "{ s: x + y, big: x > 2 }", "--where", "big", "--select", "x"], "x\n"),
+    // Each is null by itself.
+    (&["--let", "{ s: x + y, big: x > 2 }", "--where", "big", "--select", "x"], "x\n3\n"),
+    (&["--let", "n = var k = 0; while k < x { k = k + coalesce(y, 1) }; k", "--select", "x,n"], "x,n\n1,2\n3,\n"),
     (&["--let", "{ big: x > 2, small: not (x > 2) }", "--where", "small"], "x,y,big,small\n1,2,false,true\n"),
     (&["--let", "n = var k = 0; while k < x { k = k + 1 }; k"], "x,y,n\n1,2,1\n3,,3\n"),
     (&["--let", "f = fn sq(t) = t * t; sq(x)"], "x,y,f\n1,2,1\n3,,9\n"),

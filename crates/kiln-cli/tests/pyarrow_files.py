@@ -14,6 +14,7 @@ import random
 import subprocess
 import sys
 
+import pandas
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv
@@ -186,13 +187,82 @@ def nulls_and_filters():
         table = table.slice(random.randint(0, rows), None)
         source, target = random.choice(FORMS), random.choice(FORMS)
         file, out = write(table, f"nulls.{source}", 50), FOLDER / f"out.{target}"
-        run(file, "-o", out, "--let", "s = x * y + x", "--let", "both = b and s > 0", "--where", "x > y or b")
-        x, y = table["x"], table["y"]
+        run(file, "-o", out, "--let", "s = x * y + x", "--let", "both = b and s > 0", "--let", "other = not b or n == 0",
+            "--let", "c = coalesce(n, 7)", "--let", "gone = isnull(x) and not isnull(s) or isnull(n)",
+            "--let", "one = if(b, x, y)", "--where", "x > y or b", "--threads", random.randint(1, 4))
+        x, y, n, b = table["x"], table["y"], table["n"], table["b"]
         s = pc.add(pc.multiply(x, y), x)
-        # A result is null where an input is null, and a filter keeps what is true.
-        keep = pc.and_(pc.or_(pc.greater(x, y), table["b"]), pc.true_unless_null(pc.add(x, y)))
-        full = table.append_column("s", s).append_column("both", pc.and_(table["b"], pc.greater(s, 0)))
+        # Null in, null out, but for Kleene's `and` and `or`; and a filter keeps what is true.
+        full = table.append_column("s", s).append_column("both", pc.and_kleene(b, pc.greater(s, 0)))
+        full = full.append_column("other", pc.or_kleene(pc.invert(b), pc.equal(n, 0)))
+        full = full.append_column("c", pc.coalesce(n, pa.scalar(7)))
+        full = full.append_column("gone", pc.is_null(n)).append_column("one", pc.if_else(b, x, y))
+        keep = pc.or_kleene(pc.greater(x, y), b)
         same(read(out), full.filter(pc.fill_null(keep, False)), "nulls")
+
+
+def near(given, expected, what):
+    """The same columns and nulls; floats as near as sums of another order are."""
+    global checks
+    checks += 1
+    assert given.column_names == expected.column_names, f"{what}: {given.column_names}, {expected.column_names}"
+    for name in given.column_names:
+        left, right = given[name].to_pylist(), expected[name].to_pylist()
+        assert len(left) == len(right), f"{what}: {name} has {len(left)} rows instead of {len(right)}"
+        for row, (a, b) in enumerate(zip(left, right)):
+            fits = a == b or (isinstance(a, float) and isinstance(b, float) and
+                (math.isclose(a, b, rel_tol=1e-9, abs_tol=1e-9) or (math.isnan(a) and math.isnan(b))))
+            assert fits, f"{what}: {name}, row {row}: {a!r} instead of {b!r}"
+
+
+def all_rows():
+    """Aggregates over rows in new columns, filters and totals, beside pandas, which leaves out nulls as well."""
+    for round in range(16):
+        rows = random.choice([0, 1, 50, 400, 40000])
+        finite = lambda: pa.array([None if random.random() < 0.2 else random.uniform(-100, 100) for _ in range(rows)], pa.float64())
+        table = pa.table({"x": finite(), "k": some(pa.string(), rows), "y": finite(), "n": some(pa.int16(), rows)})
+        table = table.slice(random.randint(0, rows // 3), None)
+        source, target = random.choice([*FORMS, "csv"]), random.choice(FORMS)
+        if source == "csv":
+            file = FOLDER / "all.csv"
+            pyarrow.csv.write_csv(table, file)
+        else:
+            file = write(table, f"all.{source}", random.choice([7, 999]) if rows < 1000 else 9999)
+        out, threads = FOLDER / f"out.{target}", ("--threads", random.randint(1, 4))
+        types = ["--type", "x=f64", "--type", "y=f64"]
+        types += ["--type", "n=i32"] if source == "csv" else []
+        x, y, n = (table[name].cast(kind).to_pandas(types_mapper={pa.float64(): pandas.Float64Dtype(),
+            pa.int32(): pandas.Int32Dtype()}.get) for name, kind in [("x", pa.float64()), ("y", pa.float64()), ("n", pa.int32())])
+        number = lambda value: math.nan if value is pandas.NA else float(value)
+        arrow = lambda series, kind=pa.float64(): pa.array([None if v is pandas.NA else v for v in series], kind)
+        # Lists of plain numbers from here on: what there is of them.
+        some_x = [v for v in x if v is not pandas.NA]
+        mean = math.fsum(some_x) / len(some_x) if some_x else math.nan
+        std = number(pandas.Series(some_x, dtype="float64").std(ddof=0)) if some_x else math.nan
+        run(file, "-o", out, *types, *threads, "--let", "d = x - mean(x)", "--let", "z = d / std(d)",
+            "--let", "f = coalesce(x, mean(x))", "--let", "c = count(y)", "--select", "d,z,f,c")
+        expected = pa.table({"d": arrow([v if v is pandas.NA else v - mean for v in x]),
+            "z": arrow([v if v is pandas.NA else ((v - mean) / std if std else math.nan) for v in x]),
+            "f": arrow([mean if v is pandas.NA else v for v in x]), "c": arrow([int(y.count())] * len(x), pa.int64())})
+        near(read(out), expected, f"columns of {source}, {len(table)} rows")
+        # The filter is about all rows, what is behind it about those that are kept.
+        kept = [v for v in some_x if v > mean]
+        run(file, "-o", out, *types, *threads, "--where", "x > mean(x)", "--let", "d = x - max(x)", "--let", "rows = nrows()",
+            "--select", "x,d,rows")
+        expected = pa.table({"x": arrow(kept), "d": arrow([v - max(kept) for v in kept]),
+            "rows": arrow([len(kept)] * len(kept), pa.int64())})
+        near(read(out), expected, f"filter of {source}, {len(table)} rows")
+        # Each total leaves out the nulls of its own argument.
+        totals = ["--agg", "a = sum(x) - sum(y)", "--agg", "v = sum((x - mean(x))^2)", "--agg", "m = max(n)",
+            "--agg", "both = count(x > 0 and y > 0)", "--agg", "std = std(x)"]
+        run(file, "-o", out, *types, *threads, *totals)
+        there = n.dropna()
+        both = ((x > 0) & (y > 0)).fillna(False).sum()
+        expected = pa.table({"a": [math.fsum(some_x) - math.fsum(y.dropna())],
+            "v": [math.fsum((v - mean) ** 2 for v in some_x)],
+            "m": pa.array([int(there.max()) if len(there) else None], pa.int32()),
+            "both": pa.array([int(both)], pa.int64()), "std": [std]})
+        near(read(out), expected, f"totals of {source}, {len(table)} rows")
 
 
 def int_edges():
@@ -244,7 +314,6 @@ def cells():
 
 
 def pandas_frames():
-    import pandas
     frame = pandas.DataFrame({
         "x": [1.5, None, 2.5], "n": pandas.array([1, None, 3], dtype="Int64"), "k": pandas.Categorical(["a", "b", "a"]),
         "at": pandas.date_range("2024-03-31", periods=3, freq="h", tz="Europe/Paris")},
@@ -278,6 +347,6 @@ def metadata_stays():
 
 
 random.seed(int(sys.argv[3]) if len(sys.argv) > 3 else 1)
-for case in [everything_passes, types_compute, nulls_and_filters, int_edges, odd_names, decimals, cells, pandas_frames, metadata_stays]:
+for case in [everything_passes, types_compute, nulls_and_filters, all_rows, int_edges, odd_names, decimals, cells, pandas_frames, metadata_stays]:
     case()
 print(f"{checks} comparisons with pyarrow {pa.__version__}")

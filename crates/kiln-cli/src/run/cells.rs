@@ -56,7 +56,10 @@ pub(crate) struct Cells<'a> {
     source: Source,
     header: &'a Header,
     columns: Vec<Column>,
+    /// What is wanted when rows go out.
     roles: Vec<Role>,
+    /// What is wanted now.
+    now: Vec<Role>,
     nulls: Nulls<'a>,
     schema: SchemaRef,
     /// The schema of the cells as they stand there.
@@ -78,7 +81,7 @@ impl<'a> Cells<'a> {
             Field::new(cell, DataType::Utf8, true)
         };
         let texts = Arc::new(Schema::new(header.names.iter().enumerate().map(text).collect::<Vec<_>>()));
-        Cells { source, header, columns, roles, nulls, schema, texts }
+        Cells { source, header, columns, now: roles.clone(), roles, nulls, schema, texts }
     }
 
     /// The schema of what goes out when cells pass through as they stand there.
@@ -108,13 +111,13 @@ impl Input for Cells<'_> {
     fn next(&mut self) -> Result<Option<Piece>, Failure> {
         let width = self.header.names.len();
         let mut values: Vec<Option<Builder>> = (0..width)
-            .map(|column| match (self.roles[column], &self.columns[column].kind) {
+            .map(|column| match (self.now[column], &self.columns[column].kind) {
                 (Role::Value | Role::Both, Kind::Value(ty)) => Some(Builder::new(*ty)),
                 (Role::Value | Role::Both, _) => Some(Builder::Text(StringBuilder::new())),
                 (Role::Unused | Role::Cell, _) => None,
             })
             .collect();
-        let is_cell = |column: &usize| matches!(self.roles[*column], Role::Cell | Role::Both);
+        let is_cell = |column: &usize| matches!(self.now[*column], Role::Cell | Role::Both);
         let mut cells: Vec<Option<StringBuilder>> =
             (0..width).map(|column| is_cell(&column).then(StringBuilder::new)).collect();
         let (mut lines, mut misfits, mut bytes, mut done) = (Vec::new(), Vec::new(), 0, 0);
@@ -161,6 +164,20 @@ impl Input for Cells<'_> {
             None
         };
         Ok(Some(Piece { batch, passed, places: Places::Lines(lines), misfits, done }))
+    }
+
+    fn is_repeatable(&self) -> bool {
+        self.source.is_repeatable()
+    }
+
+    fn again(&mut self, used: Option<&[usize]>) -> Result<(), Failure> {
+        let role = |column: usize| match used {
+            None => self.roles[column],
+            Some(used) if used.contains(&column) => Role::Value,
+            Some(_) => Role::Unused,
+        };
+        self.now = (0..self.roles.len()).map(role).collect();
+        self.source.rewind()
     }
 }
 

@@ -3,7 +3,8 @@
 //! Owns their opening and how much of them is in memory at a time. The one idea: the schema is known before anything is
 //! read, so that formulas are compiled against it and only the columns that somebody wants are read. A Parquet file is
 //! read page by page; of Arrow files and streams a whole batch is in memory, which is as large as its writer made it,
-//! and goes on in slices.
+//! and goes on in slices. A file is opened once and read as often as formulas about all rows need; what was found at its
+//! end is not read again.
 
 use super::format::Format;
 use super::guard::guarded;
@@ -11,14 +12,15 @@ use super::piece::{Input, Piece, Places};
 use super::progress::Extent;
 use crate::eval::clean_message;
 use crate::report::Failure;
-use arrow_array::RecordBatch;
+use arrow_array::{RecordBatch, RecordBatchOptions, new_null_array};
 use arrow_ipc::reader::{FileReader, StreamReader};
-use arrow_schema::{ArrowError, SchemaRef};
+use arrow_schema::{ArrowError, Field, Schema, SchemaRef};
 use parquet::arrow::ProjectionMask;
-use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
+use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
 use std::fs::File;
-use std::io::{self, BufReader, Read};
+use std::io::{self, BufReader, Read, Seek as _};
 use std::path::Path;
+use std::sync::Arc;
 
 /// So many bytes are meant to be in memory of a batch, as far as a file says how large its rows are.
 const BYTES: i64 = 4 << 20;
@@ -33,11 +35,15 @@ pub(crate) struct Columnar {
     total: Option<Extent>,
 }
 
+/// What a reader is made of, as often as it is wanted.
 enum Form {
-    Parquet(Box<ParquetRecordBatchReaderBuilder<File>>),
+    Parquet(File, ArrowReaderMetadata),
     File(File),
-    Stream(Box<StreamReader<BufReader<Box<dyn Read + Send>>>>),
+    /// The reader that read the schema, until it is taken; the file, if it is one.
+    Stream(Option<Stream>, Option<File>),
 }
+
+type Stream = Box<StreamReader<BufReader<Box<dyn Read + Send>>>>;
 
 /// What cannot be read, in words.
 fn fail(name: &dyn std::fmt::Display, error: &dyn std::fmt::Display) -> Failure {
@@ -70,20 +76,18 @@ impl Columnar {
                 Ok(Columnar { name, form: Form::File(file), schema, total })
             }
             (Format::Arrow | Format::Arrows, file) => {
-                let input: Box<dyn Read + Send> = match file {
-                    Some(file) => Box::new(file),
-                    None => Box::new(io::stdin()),
-                };
-                let reader = StreamReader::try_new(BufReader::with_capacity(1 << 18, input), None);
-                let reader = reader.map_err(|error| fail(&name, &error))?;
+                let is_file = |file: &&File| file.metadata().is_ok_and(|metadata| metadata.is_file());
+                let again = file.as_ref().filter(is_file).and_then(|file| file.try_clone().ok());
+                let reader = stream(file).map_err(|error| fail(&name, &error))?;
                 let schema = reader.schema();
-                Ok(Columnar { name, form: Form::Stream(Box::new(reader)), schema, total: None })
+                Ok(Columnar { name, form: Form::Stream(Some(reader), again), schema, total: None })
             }
             (_, Some(file)) => {
-                let builder = ParquetRecordBatchReaderBuilder::try_new(file).map_err(|error| fail(&name, &error))?;
-                let total = Some(Extent::Rows(builder.metadata().file_metadata().num_rows().max(0) as u64));
-                let schema = builder.schema().clone();
-                Ok(Columnar { name, form: Form::Parquet(Box::new(builder)), schema, total })
+                let metadata =
+                    ArrowReaderMetadata::load(&file, Default::default()).map_err(|error| fail(&name, &error))?;
+                let total = Some(Extent::Rows(metadata.metadata().file_metadata().num_rows().max(0) as u64));
+                let schema = metadata.schema().clone();
+                Ok(Columnar { name, form: Form::Parquet(file, metadata), schema, total })
             }
             (_, None) => Err(Failure::input(format!("cannot read {name}"))),
         }
@@ -106,28 +110,58 @@ impl Columnar {
 
     /// Reads these columns.
     pub(crate) fn start(self, columns: &[usize]) -> Result<Batches, Failure> {
-        let name = self.name.clone();
-        guarded(|| self.start_unguarded(columns)).unwrap_or_else(|damage| Err(fail(&name, &damage)))
+        let Columnar { name, mut form, schema, .. } = self;
+        let all: SchemaRef = schema.project(columns).map_err(|error| fail(&name, &error))?.into();
+        let reader = form.guarded_reader(&name, columns)?;
+        let (columns, schema) = (columns.to_vec(), all);
+        Ok(Batches { name, form, columns, reader, schema, only: None, rest: None, row: 0, batches: 0 })
+    }
+}
+
+/// Begins to read a stream.
+fn stream(file: Option<File>) -> Result<Stream, ArrowError> {
+    let input: Box<dyn Read + Send> = match file {
+        Some(file) => Box::new(file),
+        None => Box::new(io::stdin()),
+    };
+    Ok(Box::new(StreamReader::try_new(BufReader::with_capacity(1 << 18, input), None)?))
+}
+
+impl Form {
+    fn guarded_reader(&mut self, name: &str, columns: &[usize]) -> Result<Reader, Failure> {
+        guarded(|| self.reader(columns)).unwrap_or_else(Err).map_err(|error| fail(&name, &error))
     }
 
-    fn start_unguarded(self, columns: &[usize]) -> Result<Batches, Failure> {
-        let Columnar { name, form, schema, .. } = self;
-        let schema: SchemaRef = schema.project(columns).map_err(|error| fail(&name, &error))?.into();
-        let (reader, projection) = match form {
-            Form::Parquet(builder) => {
+    /// Begins to read these columns, from the first row on.
+    fn reader(&mut self, columns: &[usize]) -> Result<Reader, String> {
+        let words = |error: ArrowError| error.to_string();
+        let again = |file: &File| file.try_clone().map_err(|error| error.to_string());
+        Ok(match self {
+            Form::Parquet(file, metadata) => {
+                let builder = ParquetRecordBatchReaderBuilder::new_with_metadata(again(file)?, metadata.clone());
                 let rows = batch_rows(&builder);
                 let mask = ProjectionMask::roots(builder.parquet_schema(), columns.iter().copied());
                 let reader = builder.with_batch_size(rows).with_projection(mask).build();
-                (Reader::Parquet(Box::new(reader.map_err(|error| fail(&name, &error))?)), None)
+                Reader::Parquet(Box::new(reader.map_err(|error| error.to_string())?))
             }
             Form::File(file) => {
-                let reader = FileReader::try_new(BufReader::with_capacity(1 << 18, file), Some(columns.to_vec()));
-                (Reader::File(Box::new(reader.map_err(|error| fail(&name, &error))?)), None)
+                let file = BufReader::with_capacity(1 << 18, again(file)?);
+                Reader::File(Box::new(FileReader::try_new(file, Some(columns.to_vec())).map_err(words)?))
             }
-            // Its schema was read of the stream, so the choice comes too late for the reader.
-            Form::Stream(reader) => (Reader::Stream(reader), Some(columns.to_vec())),
-        };
-        Ok(Batches { name, reader, schema, projection, rest: None, row: 0, batches: 0 })
+            // The schema was read of the stream, so the choice comes too late for the reader.
+            Form::Stream(first, file) => {
+                let reader = match (first.take(), file) {
+                    (Some(reader), _) => reader,
+                    (None, Some(file)) => {
+                        let mut file = again(file)?;
+                        file.rewind().map_err(|error| error.to_string())?;
+                        stream(Some(file)).map_err(words)?
+                    }
+                    (None, None) => return Err("it can be read only once".to_owned()),
+                };
+                Reader::Stream(reader, columns.to_vec())
+            }
+        })
     }
 }
 
@@ -141,10 +175,13 @@ fn batch_rows(builder: &ParquetRecordBatchReaderBuilder<File>) -> usize {
 /// An open file that is being read.
 pub(crate) struct Batches {
     name: String,
+    form: Form,
+    /// The columns of the file that the batches have.
+    columns: Vec<usize>,
     reader: Reader,
     schema: SchemaRef,
-    /// The columns that are wanted of each batch; all if there are none.
-    projection: Option<Vec<usize>>,
+    /// Of the columns of the batches, those that are read now; all if there are none. In the others nothing is there.
+    only: Option<Vec<usize>>,
     /// What is left of a large batch.
     rest: Option<RecordBatch>,
     row: u64,
@@ -154,7 +191,8 @@ pub(crate) struct Batches {
 enum Reader {
     Parquet(Box<ParquetRecordBatchReader>),
     File(Box<FileReader<BufReader<File>>>),
-    Stream(Box<StreamReader<BufReader<Box<dyn Read + Send>>>>),
+    /// The columns that are wanted of each batch.
+    Stream(Stream, Vec<usize>),
 }
 
 impl Batches {
@@ -182,13 +220,26 @@ impl Batches {
         let batch = match &mut self.reader {
             Reader::Parquet(reader) => reader.next(),
             Reader::File(reader) => reader.next(),
-            Reader::Stream(reader) => reader.next(),
+            Reader::Stream(reader, columns) => {
+                reader.next().map(|batch| batch.and_then(|batch| batch.project(columns)))
+            }
         };
-        match (batch, &self.projection) {
-            (Some(Ok(batch)), Some(columns)) => Some(batch.project(columns)),
-            (batch, _) => batch,
-        }
+        let Some(only) = &self.only else { return batch };
+        batch.map(|batch| batch.and_then(|batch| widened(&batch, &self.schema, only)))
     }
+}
+
+/// A batch with all columns, of which it has these.
+fn widened(batch: &RecordBatch, schema: &SchemaRef, only: &[usize]) -> Result<RecordBatch, ArrowError> {
+    let rows = batch.num_rows();
+    let column = |(at, field): (usize, &Arc<Field>)| match only.iter().position(|&column| column == at) {
+        Some(place) => batch.column(place).clone(),
+        None => new_null_array(field.data_type(), rows),
+    };
+    let columns = schema.fields().iter().enumerate().map(column).collect();
+    let fields: Vec<Field> = schema.fields().iter().map(|field| field.as_ref().clone().with_nullable(true)).collect();
+    let options = RecordBatchOptions::new().with_row_count(Some(rows));
+    RecordBatch::try_new_with_options(Arc::new(Schema::new(fields)), columns, &options)
 }
 
 impl Input for Batches {
@@ -209,8 +260,23 @@ impl Input for Batches {
         self.row += rows as u64;
         let done = match self.reader {
             Reader::Parquet(_) => self.row,
-            Reader::File(_) | Reader::Stream(_) => self.batches,
+            Reader::File(_) | Reader::Stream(..) => self.batches,
         };
         Ok(Some(Piece { batch, passed: None, places, misfits: Vec::new(), done }))
+    }
+
+    fn is_repeatable(&self) -> bool {
+        !matches!(self.form, Form::Stream(_, None))
+    }
+
+    fn again(&mut self, used: Option<&[usize]>) -> Result<(), Failure> {
+        let columns: Vec<usize> = match used {
+            Some(used) => used.iter().map(|&column| self.columns[column]).collect(),
+            None => self.columns.clone(),
+        };
+        self.reader = self.form.guarded_reader(&self.name, &columns)?;
+        self.only = used.map(<[usize]>::to_vec);
+        (self.rest, self.row, self.batches) = (None, 0, 0);
+        Ok(())
     }
 }

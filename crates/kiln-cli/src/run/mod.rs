@@ -3,6 +3,7 @@
 //! Owns the order of the work: open the file, find the columns' types, compile, then take the rows batch by batch. The
 //! one idea: whatever the file is, its rows become Arrow batches, go through one program of formulas, and are written by
 //! whoever writes the form that is wanted; so every form goes to every other, and memory does not grow with the file.
+//! Formulas about all rows (`x - mean(x)`) have the file read again for each pass that they need.
 //! What is wrong with the data is said with its line or row and its column.
 //!
 //! The parts: `format` tells files apart; `source`, `types` and `cells` read CSV, `columnar` the rest, behind `guard`; `plan` compiles
@@ -177,6 +178,7 @@ fn csv(job: &Job, printer: &Printer, out: &mut dyn io::Write) -> Result<(), Fail
     // What passes from CSV to CSV is text, under the names as they stand there.
     let schema = if typed { plan.program.schema().clone() } else { input.passed_schema(&plan.program) };
     let schema = aggregates.as_ref().map_or(&schema, Aggregates::schema);
+    check_passes(job, &plan, aggregates.as_ref(), &name, &input)?;
     let mut sink = Sink::open(&shape, schema, out)?;
     pump(job, &plan, aggregates.as_ref(), &name, total, &mut input, &mut sink, printer)?;
     sink.finish()
@@ -226,12 +228,32 @@ fn columnar(job: &Job, format: Format, printer: &Printer, out: &mut dyn io::Writ
         dictionaries_change: format != Format::Arrow,
     };
     let schema = aggregates.as_ref().map_or(plan.program.schema(), Aggregates::schema);
+    check_passes(job, &plan, aggregates.as_ref(), &name, &input)?;
     let mut sink = Sink::open(&shape, schema, out)?;
     pump(job, &plan, aggregates.as_ref(), &name, total, &mut input, &mut sink, printer)?;
     sink.finish()
 }
 
-/// Takes all rows from the input to the sink, or to totals, and these to the sink.
+/// Can the rows be read as often as the formulas need?
+fn check_passes(
+    job: &Job,
+    plan: &Plan,
+    aggregates: Option<&Aggregates>,
+    file: &str,
+    input: &dyn Input,
+) -> Result<(), Failure> {
+    let twice = |index: &usize| aggregates.and_then(|all| all.function(*index)).is_some_and(|f| f.passes() > 1);
+    let total = || (0..job.aggregates.len()).find(twice).map(|index| job.aggregates[index].origin());
+    let Some(origin) = plan.about_all_rows().map(str::to_owned).or_else(total).filter(|_| !input.is_repeatable())
+    else {
+        return Ok(());
+    };
+    let message = format!("{origin} needs all rows before its first result, and {file} can be read only once");
+    Err(Failure::input(message).help("write the rows to a file first, and give its name"))
+}
+
+/// Takes all rows from the input to the sink, or to totals, and these to the sink; before that, as often as formulas
+/// about all rows need them.
 #[allow(clippy::too_many_arguments, reason = "it is what the two kinds of files have in common")]
 fn pump(
     job: &Job,
@@ -245,34 +267,79 @@ fn pump(
 ) -> Result<(), Failure> {
     let args = job.args;
     plan.warn(printer);
-    let mut progress = Progress::new(total, args.output.is_none());
-    let (mut read, mut kept) = (0u64, 0u64);
+    // A thread that waits for a pipe cannot be called back when something fails meanwhile.
+    let is_file = args.file.metadata().is_ok_and(|metadata| metadata.is_file());
+    let usual = if is_file { std::thread::available_parallelism().map_or(1, |count| count.get().min(4)) } else { 1 };
+    let threads = args.threads.map_or(usual, std::num::NonZero::get);
+    let progress = || Progress::new(total, args.output.is_none());
+    let mut seen = Seen { file, first: None };
+    let mut reading = plan.program.start();
+    while reading.remaining() > 0 {
+        input.again(Some(&reading.used()))?;
+        let (mut pass, mut progress, mut read) = (reading.pass(), progress(), 0);
+        pump::run(threads, input, &|piece| plan.feed(&reading, file, piece), &mut |computed| {
+            read += computed.read;
+            progress.tick(computed.done);
+            pass.add(computed.what).map_err(|error| plan.failure(file, &computed.places, error))
+        })?;
+        progress.end();
+        seen.all(read)?;
+        reading.end(pass).map_err(|error| Failure::input(format!("{file}: {error}")))?;
+    }
     let mut totals = aggregates.map(Aggregates::start);
     let wrong = |error: &RunError| match aggregates {
         Some(aggregates) => agg::failure(file, &job.aggregates, aggregates, error),
         None => Failure::input(error.to_string()),
     };
-    // A thread that waits for a pipe cannot be called back when something fails meanwhile.
-    let is_file = args.file.metadata().is_ok_and(|metadata| metadata.is_file());
-    let usual = if is_file { std::thread::available_parallelism().map_or(1, |count| count.get().min(4)) } else { 1 };
-    let threads = args.threads.map_or(usual, std::num::NonZero::get);
-    pump::run(threads, input, plan, file, &mut |computed| {
-        read += computed.read;
-        kept += computed.batch.num_rows() as u64;
-        progress.tick(computed.done);
-        match &mut totals {
-            Some(totals) => totals.add(&computed.batch).map_err(|error| wrong(&error)),
-            None => sink.write(&computed.batch),
+    loop {
+        if seen.first.is_some() {
+            input.again(None)?;
         }
-    })?;
-    progress.end();
+        let (mut progress, mut read, mut kept) = (progress(), 0u64, 0u64);
+        pump::run(threads, input, &|piece| plan.compute(&reading, file, piece), &mut |computed| {
+            read += computed.read;
+            kept += computed.what.num_rows() as u64;
+            progress.tick(computed.done);
+            match &mut totals {
+                Some(totals) => totals.add(&computed.what).map_err(|error| wrong(&error)),
+                None => sink.write(&computed.what),
+            }
+        })?;
+        progress.end();
+        seen.all(read)?;
+        if let Some(totals) = &mut totals {
+            totals.end_pass().map_err(|error| wrong(&error))?;
+            if totals.remaining() > 0 {
+                continue;
+            }
+        }
+        if let Some(path) = args.output.as_deref().filter(|_| io::stderr().is_terminal()) {
+            printer.note(&format!("{kept} of {read} rows go to {}", path.display()));
+        }
+        break;
+    }
     if let Some(totals) = totals {
         sink.write(&totals.finish().map_err(|error| wrong(&error))?)?;
     }
-    if let Some(path) = args.output.as_deref().filter(|_| io::stderr().is_terminal()) {
-        printer.note(&format!("{kept} of {read} rows go to {}", path.display()));
-    }
     Ok(())
+}
+
+/// How many rows there are.
+struct Seen<'f> {
+    file: &'f str,
+    first: Option<u64>,
+}
+
+impl Seen<'_> {
+    /// So many were read in a pass.
+    fn all(&mut self, read: u64) -> Result<(), Failure> {
+        let before = *self.first.get_or_insert(read);
+        if before == read {
+            return Ok(());
+        }
+        let message = format!("{} has {read} rows, and had {before} when it was read before", self.file);
+        Err(Failure::input(message).help("it was changed in the meantime; give a copy that stays as it is"))
+    }
 }
 
 /// What separates the cells that are written: as the option says, or the name of the output, or as they were read.

@@ -47,4 +47,11 @@ impl Places {
 pub(crate) trait Input {
     /// The next rows, if there are any.
     fn next(&mut self) -> Result<Option<Piece>, Failure>;
+
+    /// Can the rows be read more than once?
+    fn is_repeatable(&self) -> bool;
+
+    /// Goes back to the first row. If there are `used` columns, the values of these are read and nothing else, for a pass
+    /// that writes nothing; otherwise all is read that goes out.
+    fn again(&mut self, used: Option<&[usize]>) -> Result<(), Failure>;
 }

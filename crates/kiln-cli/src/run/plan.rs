@@ -6,14 +6,14 @@
 //! columns of a file looked like.
 
 use super::Header;
-use super::piece::{Misfit, Piece};
+use super::piece::{Misfit, Piece, Places};
 use super::types::{Column, Kind};
 use crate::eval::{clean, run_failure};
 use crate::report::{Failure, Printer};
 use arrow_array::{BooleanArray, RecordBatch};
 use arrow_schema::{DataType, SchemaRef};
 use kiln::{Diagnostic, Engine, Type};
-use kiln_arrow::{Builder, Evaluated, Part, Program, ReadError, RunError, Wrong};
+use kiln_arrow::{Builder, Feed, Part, Program, ReadError, Reading, RunError, Wrong};
 use std::collections::{HashMap, HashSet};
 
 /// A `--let` or `--agg` as it was given.
@@ -176,17 +176,30 @@ impl Plan {
         }
     }
 
+    /// What messages call the formula that takes all rows before the first result, if there is one.
+    pub(crate) fn about_all_rows(&self) -> Option<&str> {
+        self.program.about_all_rows().map(|part| self.origin(part))
+    }
+
     /// Computes a piece: the rows that go out.
-    pub(crate) fn compute(&self, file: &str, piece: &Piece) -> Result<RecordBatch, Failure> {
-        let evaluated = self.program.evaluate(&piece.batch).map_err(|error| self.failure(file, piece, error))?;
-        self.check(file, piece, &evaluated)?;
+    pub(crate) fn compute(&self, reading: &Reading<'_>, file: &str, piece: &Piece) -> Result<RecordBatch, Failure> {
+        let failure = |error| self.failure(file, &piece.places, error);
+        let evaluated = reading.evaluate(&piece.batch).map_err(failure)?;
+        self.check(file, piece, evaluated.kept.as_ref())?;
         let passed = piece.passed.as_ref().unwrap_or(&piece.batch);
-        self.program.assemble(passed, evaluated).map_err(|error| self.failure(file, piece, error))
+        self.program.assemble(passed, evaluated).map_err(failure)
+    }
+
+    /// Computes of a piece what a pass over all rows takes.
+    pub(crate) fn feed(&self, reading: &Reading<'_>, file: &str, piece: &Piece) -> Result<Feed, Failure> {
+        let feed = reading.feed(&piece.batch).map_err(|error| self.failure(file, &piece.places, error))?;
+        self.check(file, piece, feed.kept())?;
+        Ok(feed)
     }
 
     /// Does anybody want a cell that could not be read?
-    fn check(&self, file: &str, piece: &Piece, evaluated: &Evaluated) -> Result<(), Failure> {
-        let kept = |row: usize| evaluated.kept.as_ref().is_none_or(|mask: &BooleanArray| mask.value(row));
+    fn check(&self, file: &str, piece: &Piece, kept: Option<&BooleanArray>) -> Result<(), Failure> {
+        let kept = |row: usize| kept.is_none_or(|mask| mask.value(row));
         let wanted = |misfit: &&Misfit| self.early.contains(&misfit.column) || kept(misfit.row);
         let Some(misfit) = piece.misfits.iter().find(wanted) else { return Ok(()) };
         let (place, name) = (piece.places.name(misfit.row), self.column(misfit.column));
@@ -200,17 +213,17 @@ impl Plan {
     }
 
     /// What went wrong while the formulas ran.
-    fn failure(&self, file: &str, piece: &Piece, error: RunError) -> Failure {
+    pub(crate) fn failure(&self, file: &str, places: &Places, error: RunError) -> Failure {
         match error {
             RunError::Formula { part, row, error } => {
-                let origin = format!("{} at {file}, {}", self.origin(part), piece.places.name(row));
+                let origin = format!("{} at {file}, {}", self.origin(part), places.name(row));
                 match self.program.function(part) {
                     Some(function) => run_failure(function, &error, Some(&origin)),
                     None => Failure::input(format!("{origin}: {error}")),
                 }
             }
             RunError::Read { column, row: Some(row), error: ReadError::Value { value, wanted, .. } } => {
-                let (place, name) = (piece.places.name(row), self.column(column));
+                let (place, name) = (places.name(row), self.column(column));
                 let message = format!("{file}, {place}, column `{name}`: {value} does not fit {wanted}");
                 Failure::input(message).help(format!("--type '{name}=f64' computes with the nearest floats"))
             }
@@ -248,7 +261,6 @@ impl Known<'_> {
                 let failure = Failure::usage(format!("{origin}: the new column has no name"));
                 return failure.help("--let 'NAME = FORMULA', or --let '{ NAME: FORMULA, ... }'");
             }
-            Wrong::AllRows => diagnostic.help("--agg 'NAME = FORMULA' gives the value over all rows"),
             Wrong::Formula(inner) => return Failure::Formula { origin: Some(origin), error: inner.clone() },
             Wrong::NoColumn(name) => diagnostic.help(self.suggestion(requests, name)),
             Wrong::NotNumbers { name, data_type } => self.no_numbers(diagnostic, name, data_type),

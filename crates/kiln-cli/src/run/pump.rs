@@ -1,44 +1,42 @@
-//! Pieces through the formulas, in order, by one thread or several.
+//! Pieces through the formulas, in order, by one thread or several; what is computed of a piece is the caller's business.
 //!
 //! The one idea: one thread reads, some compute, and the one that called writes; piece `n` goes to computing thread
 //! `n % k` and comes back from there, so the order needs no numbers, and what is written depends on no timing. Each
 //! thread has a short queue before it, so memory is bounded by the number of threads.
 
-use super::piece::{Input, Piece};
-use super::plan::Plan;
+use super::piece::{Input, Piece, Places};
 use crate::report::Failure;
-use arrow_array::RecordBatch;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread;
 
 /// So many pieces wait before a thread at most.
 const QUEUE: usize = 1;
 
-/// Rows that go out, and what became of those that came in.
-pub(crate) struct Computed {
-    pub(crate) batch: RecordBatch,
+/// What was computed of a piece, and what became of its rows.
+pub(crate) struct Computed<T> {
+    pub(crate) what: T,
     /// How many rows were read for it.
     pub(crate) read: u64,
+    pub(crate) places: Places,
     /// How far the reader was behind them.
     pub(crate) done: u64,
 }
 
-fn compute(plan: &Plan, file: &str, piece: &Piece) -> Result<Computed, Failure> {
-    let batch = plan.compute(file, piece)?;
-    Ok(Computed { batch, read: piece.batch.num_rows() as u64, done: piece.done })
+fn apply<T>(compute: &(dyn Fn(&Piece) -> Result<T, Failure> + Sync), piece: Piece) -> Result<Computed<T>, Failure> {
+    let what = compute(&piece)?;
+    Ok(Computed { what, read: piece.batch.num_rows() as u64, places: piece.places, done: piece.done })
 }
 
-/// Gives `write` what the formulas make of each piece, in the order of the pieces, up to the first failure.
-pub(crate) fn run(
+/// Gives `write` what is computed of each piece, in the order of the pieces, up to the first failure.
+pub(crate) fn run<T: Send>(
     threads: usize,
     input: &mut (dyn Input + Send),
-    plan: &Plan,
-    file: &str,
-    write: &mut dyn FnMut(Computed) -> Result<(), Failure>,
+    compute: &(dyn Fn(&Piece) -> Result<T, Failure> + Sync),
+    write: &mut dyn FnMut(Computed<T>) -> Result<(), Failure>,
 ) -> Result<(), Failure> {
     if threads < 2 {
         while let Some(piece) = input.next()? {
-            write(compute(plan, file, &piece)?)?;
+            write(apply(compute, piece)?)?;
         }
         return Ok(());
     }
@@ -46,10 +44,10 @@ pub(crate) fn run(
         let (mut senders, mut receivers) = (Vec::new(), Vec::new());
         for _ in 0..(threads - 1).max(1) {
             let (to, pieces) = sync_channel::<Result<Piece, Failure>>(QUEUE);
-            let (answer, from) = sync_channel::<Result<Computed, Failure>>(QUEUE);
+            let (answer, from) = sync_channel::<Result<Computed<T>, Failure>>(QUEUE);
             senders.push(to);
             receivers.push(from);
-            scope.spawn(move || work(plan, file, &pieces, &answer));
+            scope.spawn(move || work(compute, &pieces, &answer));
         }
         scope.spawn(move || read(input, &senders));
         // When this returns early, the queues close, and with them the threads end.
@@ -79,14 +77,13 @@ fn read(input: &mut (dyn Input + Send), senders: &[SyncSender<Result<Piece, Fail
     }
 }
 
-fn work(
-    plan: &Plan,
-    file: &str,
+fn work<T>(
+    compute: &(dyn Fn(&Piece) -> Result<T, Failure> + Sync),
     pieces: &Receiver<Result<Piece, Failure>>,
-    answer: &SyncSender<Result<Computed, Failure>>,
+    answer: &SyncSender<Result<Computed<T>, Failure>>,
 ) {
     for piece in pieces {
-        if answer.send(piece.and_then(|piece| compute(plan, file, &piece))).is_err() {
+        if answer.send(piece.and_then(|piece| apply(compute, piece))).is_err() {
             return;
         }
     }

@@ -1,8 +1,8 @@
 //! Rows of a CSV file, with the places where they stand.
 //!
 //! Owns the opening of the file, its delimiter, and what is wrong with its form: ragged rows, bytes that are not UTF-8,
-//! no header. The one idea: a file that can be read twice is, so that types are found over all its rows; of a stream
-//! the first rows are kept and handed out again.
+//! no header. The one idea: a file that can be read twice is, so that types are found over all its rows, and again for
+//! each pass of formulas about all rows; of a stream the first rows are kept and handed out again.
 
 use super::Header;
 use crate::args::RunArgs;
@@ -122,9 +122,15 @@ impl Source {
         Ok(false)
     }
 
+    /// Can it be read more than once?
+    pub(crate) fn is_repeatable(&self) -> bool {
+        self.again.is_some()
+    }
+
     /// Goes back to the first row of a file.
-    fn rewind(&mut self) -> Result<(), Failure> {
-        let Some(mut file) = self.again.take() else { return Ok(()) };
+    pub(crate) fn rewind(&mut self) -> Result<(), Failure> {
+        let Some(again) = &self.again else { return Ok(()) };
+        let mut file = again.try_clone()?;
         file.rewind()?;
         self.reader = build(Box::new(BufReader::with_capacity(BUFFER, file)), self.delimiter);
         match self.reader.byte_headers() {

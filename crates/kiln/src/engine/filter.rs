@@ -102,7 +102,7 @@ impl<'a> Formula<'a> {
 }
 
 /// Rows that were kept, and their columns.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Kept {
     holds: Vec<bool>,
     there: Vec<bool>,
@@ -112,7 +112,7 @@ pub(super) struct Kept {
 }
 
 /// A column whose rows were moved together.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 enum Moved {
     Bool(Vec<bool>),
     I32(Vec<i32>),

@@ -255,8 +255,9 @@ impl Known {
     }
 }
 
-/// A formula over rows that come in batches; see [`Function::stream`].
-#[derive(Debug)]
+/// A formula over rows that come in batches; see [`Function::stream`]. When all passes but the last are over, clones can
+/// evaluate batches on several threads.
+#[derive(Clone, Debug)]
 pub struct Stream {
     function: Function,
     /// The stage that runs now.
@@ -272,7 +273,7 @@ pub struct Stream {
 }
 
 /// The values that a stage gives.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 enum Buffer {
     F64(Vec<f64>),
     I64(Vec<i64>),
