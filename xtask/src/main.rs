@@ -68,7 +68,7 @@ fn main() -> ExitCode {
             command.args([".ci/run", "--no-install"]);
             run(command)
         }
-        Task::Bless => cargo(&["test", "--workspace"], true),
+        Task::Bless => cargo(&["test"], true),
         Task::Gen => cargo(&["test", "-p", "kiln", "--lib", "tables"], true),
         Task::Bench(arguments) => report(bench::run(&arguments)),
         Task::Math(arguments) => report(math::run(&arguments)),

@@ -46,9 +46,15 @@ pub(crate) struct Memory {
     refs: Vec<Ref>,
 }
 
+/// Functions of at most so many nodes do less for a step than it costs to go on to the next one.
+const SMALL: usize = 12;
+
 /// How many ways pay: two if a loop ends for some rows before others, because its iterations, which are then many and
-/// depend on one another, leave the machine waiting.
+/// depend on one another, leave the machine waiting; and two if the function is small.
 pub(crate) fn ways(func: &Func, memory: &mut Memory, most_nodes: usize) -> usize {
+    if func.nodes.len() <= SMALL && func.callees.is_empty() {
+        return MOST_WAYS;
+    }
     if func.loops.is_empty() || func.nodes.len() > most_nodes {
         return 1;
     }

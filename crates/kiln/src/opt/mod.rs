@@ -188,10 +188,10 @@ impl Optimiser {
     /// Makes the function in `builder` one over many rows at once, in as many ways as it gives; see [`lanes`]. More than
     /// one only if it has at most so many nodes. The function may become too large, which the builder then says.
     pub(crate) fn spread(&mut self, builder: &mut Builder, costs: lanes::ArmCosts<'_>, most_nodes: usize) -> usize {
-        if !lanes::is_needed(&builder.func, costs) {
+        let ways = lanes::ways(&builder.func, &mut self.lanes, most_nodes);
+        if ways == 1 && !lanes::is_needed(&builder.func, costs) {
             return 1;
         }
-        let ways = lanes::ways(&builder.func, &mut self.lanes, most_nodes);
         start(&builder.func, &mut self.spare, builder.options, ways, &mut self.inputs);
         lanes::spread(&builder.func, &mut self.spare, &self.inputs, ways, costs, &mut self.lanes);
         debug_assert!(self.spare.overflowed || verify::verify(&self.spare.func) == Ok(()));
