@@ -5,18 +5,20 @@
 #![forbid(unsafe_code)]
 
 use super::super::features::Level;
-use super::super::insts::{VBLENDVPD_256, VPERMD, VPERMQ_512};
+use super::super::insts::{VBLENDPS_256, VPERMD, VPERMQ_512};
 use super::super::lower::with_imm;
 use super::families::*;
 use super::{Packed, Seq, wide};
 use crate::ir::{Func, Node, Ref};
 use crate::mach::walk::{Address, Rm, Walk};
-use crate::mach::{MInst, Reg, RegClass};
+use crate::mach::{Reg, RegClass};
 use crate::ops::{Op, tables};
 use crate::types::Type;
 
 /// Shuffle of 32-bit lanes: the upper half of each pair, twice.
 const UPPER: i32 = 0b11_11_01_01;
+/// The lower half of each pair, twice.
+const LOWER: i32 = 0b10_10_00_00;
 
 impl Packed {
     /// `0 - a`.
@@ -56,8 +58,8 @@ impl Packed {
         seq.emit(walk);
     }
 
-    /// A table of 8 entries is one register at 512 bits. At 256 it is two, in which permutations of 32-bit lanes take
-    /// both halves of an entry, and bit 2 of the index chooses between them.
+    /// A table of 8 entries is one register at 512 bits. At 256 it is two, of the lower and of the upper halves of the
+    /// entries, from which permutations of 32-bit lanes take one each.
     pub(super) fn lookup(&self, walk: &mut Walk, func: &Func, r: Ref, node: &Node) {
         let table = tables::entries(func.node(Ref(node.b)).const_bits() as i64);
         let bytes: Vec<u8> = table.iter().flat_map(|entry| entry.to_le_bytes()).collect();
@@ -69,21 +71,18 @@ impl Packed {
             walk.emit(super::op3(VPERMQ_512, to, index, Rm::Mem(table)));
             return;
         }
-        let [low, high] = [0, 32].map(|at| Address::pool(walk.code.pool.add(&bytes[at..at + 32])));
+        // The lower halves of the entries, and the upper ones.
+        let [low, high] = [0, 4].map(|at| {
+            let halves: Vec<u8> = bytes.chunks(8).flat_map(|entry| entry[at..at + 4].to_vec()).collect();
+            Address::pool(walk.code.pool.add(&halves))
+        });
         let index = walk.use_reg(self, func, Ref(node.a));
         let t = walk.temp(self, func, RegClass::Vec);
-        let odd = self.repeated(&mut walk.code.pool, Type::I64, 1 << 32);
-        let form = self.form(Type::I64);
         let mut seq = Seq::new(self);
-        // Twice the index, and that plus one.
-        seq.op2(SHUFFLE_I32, form, t, Rm::Reg(index), 0b10_10_00_00);
-        seq.op3(ADD_I32, form, t, t, Rm::Reg(t));
-        seq.op3(ADD_I32, form, t, t, Rm::Mem(odd));
+        seq.op2(SHUFFLE_I32, self.form(Type::I64), t, Rm::Reg(index), LOWER);
         seq.push(super::op3(VPERMD, to, t, Rm::Mem(low)));
         seq.push(super::op3(VPERMD, t, t, Rm::Mem(high)));
-        let choice = walk.temp(self, func, RegClass::Vec);
-        seq.shift(SHL_IMM_I64, form, choice, index, 61);
-        seq.push(MInst { mask: choice, ..super::op3(VBLENDVPD_256, to, to, Rm::Reg(t)) });
+        seq.push(with_imm(super::op3(VBLENDPS_256, to, to, Rm::Reg(t)), 0b10_10_10_10));
         seq.emit(walk);
     }
 
