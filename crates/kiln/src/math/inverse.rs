@@ -13,7 +13,7 @@
 //!
 //! **Error**: what is rounded, besides the last sum, is q^3 a(q^2), 1/300 of q at most, and r^3 b(r^2), 1/20 of r, four times; the
 //! correction of the root errs by 1/16 of half a unit of it. Together 0.51 units for the arctangent of one number, 0.59 for that of a
-//! quotient, 0.64 for arcsine and arccosine. What pi lacks as a float is added as a part of the multiple of pi/2 that the result is
+//! quotient, 0.65 for arcsine and arccosine. What pi lacks as a float is added as a part of the multiple of pi/2 that the result is
 //! counted from.
 //!
 //! Numbers that are not in the domain become NaN by the square root. A zero or a small number is its own arctangent and arcsine

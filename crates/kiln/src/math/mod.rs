@@ -331,8 +331,8 @@ functions! {
     "sin" [] 1 1 FLOAT, "sin(x)", 0.79, "finite x", sin, "sine of x radians";
     "cos" [] 1 1 FLOAT, "cos(x)", 0.79, "finite x", cos, "cosine of x radians";
     "tan" [] 1 1 FLOAT, "tan(x)", 0.91, "finite x", tan, "tangent of x radians";
-    "asin" ["arcsin"] 1 1 FLOAT, "asin(x)", 0.65, "-1 <= x <= 1", asin, "angle in radians whose sine is x";
-    "acos" ["arccos"] 1 1 FLOAT, "acos(x)", 0.65, "-1 <= x <= 1", acos, "angle in radians whose cosine is x";
+    "asin" ["arcsin"] 1 1 FLOAT, "asin(x)", 0.66, "-1 <= x <= 1", asin, "angle in radians whose sine is x";
+    "acos" ["arccos"] 1 1 FLOAT, "acos(x)", 0.66, "-1 <= x <= 1", acos, "angle in radians whose cosine is x";
     "atan" ["arctan"] 1 1 FLOAT, "atan(x)", 0.51, "", atan, "angle in radians whose tangent is x";
     "atan2" ["arctan2"] 2 2 FLOAT, "atan2(y, x)", 0.6, "", atan2, "angle in radians of the point (x, y)";
     "sinpi" [] 1 1 FLOAT, "sinpi(x)", 0.8, "finite x", sinpi, "sine of x half turns: sin(pi*x)";
