@@ -154,7 +154,7 @@ ENGINES = [
     ("polars", "polars", with_polars),
     ("duckdb", "duckdb", with_duckdb),
 ]
-NATIVE = ["kiln", "kiln-fast", "rustc", "gcc", "gcc-fast", "clang", "clang-fast", "kiln-again"]
+NATIVE = ["kiln", "kiln-fast", "kiln-blocks", "rustc", "gcc", "gcc-fast", "clang", "clang-fast", "kiln-again"]
 
 
 def sample(run, repeats):

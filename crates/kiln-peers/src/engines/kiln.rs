@@ -3,7 +3,7 @@
 use super::{Compiled, Engine, Purpose};
 use crate::column::Data;
 use crate::formula::Formula;
-use kiln::{AsColumn, Function, Mode, Options, TypedFunction};
+use kiln::{AsColumn, EngineKind, Function, Mode, Options, TypedFunction};
 use std::num::NonZeroUsize;
 
 /// How Kiln is asked to compile.
@@ -15,6 +15,8 @@ pub(super) enum Variant {
     Fast,
     /// With code in memory that is mapped twice, which saves system calls.
     DualMapped,
+    /// Without machine code: the interpreters.
+    Interpreted,
 }
 
 /// A compiler with its options.
@@ -30,6 +32,9 @@ impl Kiln {
         options.fast = variant == Variant::Fast;
         options.memory = if variant == Variant::DualMapped { Mode::DualMapped } else { Mode::Strict };
         options.threads = Some(threads);
+        if variant == Variant::Interpreted {
+            options.engine = Some(EngineKind::Interpreter);
+        }
         Kiln { name, variant, engine: kiln::Engine::with_options(options).map_err(|error| error.to_string()) }
     }
 }
@@ -45,6 +50,7 @@ impl Engine for Kiln {
             _ if self.name == super::CONTROL => "the same engine once more: its ratio is the noise".to_owned(),
             Variant::Strict => format!("{}, level {level}, strict", env!("CARGO_PKG_VERSION")),
             Variant::Fast => "contraction, reassociation, plain chains for powers".to_owned(),
+            Variant::Interpreted => "no machine code: interpreters of single rows and of blocks of rows".to_owned(),
             Variant::DualMapped => "code in memory that is mapped twice; differs in compiling only".to_owned(),
         }
     }

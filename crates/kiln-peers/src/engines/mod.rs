@@ -105,6 +105,7 @@ fn all(choice: &Choice) -> Vec<Box<dyn Engine>> {
     let mut engines: Vec<Box<dyn Engine>> = vec![
         Box::new(kiln::Kiln::new("kiln", kiln::Variant::Strict, choice.threads)),
         Box::new(kiln::Kiln::new("kiln-fast", kiln::Variant::Fast, choice.threads)),
+        Box::new(kiln::Kiln::new("kiln-blocks", kiln::Variant::Interpreted, choice.threads)),
         Box::new(kiln::Kiln::new("kiln-dual", kiln::Variant::DualMapped, choice.threads)),
         Box::new(cranelift::Cranelift::new()),
         Box::new(symjit::Symjit),
