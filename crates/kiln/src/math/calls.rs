@@ -144,6 +144,7 @@ kernels! { (x y z) (x y z):
     HYPOT3 "hypot3" roots::hypot3;
 }
 over_lanes! { (x _ _) (x):
+    EXP10_WHOLE "exp10whole" exp::exp10_whole, None;
     LOG_ODD "logodd" log::log_odd, None;
     LOG2_ODD "log2odd" log::log2_odd, None;
     LOG10_ODD "log10odd" log::log10_odd, None;
@@ -303,6 +304,13 @@ impl Buffer {
     fn text(&self) -> Option<&str> {
         std::str::from_utf8(self.bytes.get(..self.used)?).ok()
     }
+}
+
+/// 10^n as its literal is read.
+pub(super) fn power_of_ten(n: i32) -> f64 {
+    let mut literal = Buffer::default();
+    let text = write!(literal, "1e{n}").ok().and_then(|()| literal.text());
+    text.and_then(|text| text.parse().ok()).unwrap_or(f64::NAN)
 }
 
 impl std::fmt::Write for Buffer {

@@ -20,6 +20,7 @@
 
 #![forbid(unsafe_code)]
 
+use super::calls;
 use super::lanes::Lanes;
 use crate::ops::tables::{EXP2_HIGH, EXP2_LOW};
 use std::f64::consts::{LN_2, LN_10};
@@ -27,6 +28,9 @@ use std::f64::consts::{LN_2, LN_10};
 /// 1.5 * 2^52: adding it to a small number rounds that to a whole one, which then are the low bits of the sum. To those is
 /// added what makes their eighth the exponents of two scale factors.
 const ROUND: f64 = 6755399441055744.0 + 8.0 * 2046.0;
+
+/// 1.5 * 2^52: a number to which it is added and from which it is taken again becomes whole.
+const WHOLE: f64 = 6755399441055744.0;
 
 /// A base of powers.
 struct Base {
@@ -178,7 +182,17 @@ pub(super) fn exp2<L: Lanes>(l: &L, x: L::Float) -> L::Float {
 #[inline(always)]
 pub(super) fn exp10<L: Lanes>(l: &L, x: L::Float) -> L::Float {
     let Parts { steps, rest: r } = split(l, hold(l, x, &TEN), &TEN);
-    power(l, steps, l.mul(r, l.polynomial(r, &EXP10)))
+    let usual = power(l, steps, l.mul(r, l.polynomial(r, &EXP10)));
+    // Whole powers are like the literal; from 0 to 22 they are exact anyway.
+    let whole = l.equal(l.sub(l.add(x, l.float(WHOLE)), l.float(WHOLE)), x);
+    let is_rare = l.and(whole, l.not(l.and(l.at_most(l.float(0.0), x), l.at_most(x, l.float(22.0)))));
+    let is_rare = l.and(is_rare, l.less(l.abs(x), l.float(400.0)));
+    l.rare(is_rare, &calls::EXP10_WHOLE, &[x], usual)
+}
+
+/// 10 to a whole power, correctly rounded, like the literal.
+pub(super) fn exp10_whole<L: Lanes<Float = f64>>(_: &L, x: f64) -> f64 {
+    calls::power_of_ten(x as i32)
 }
 
 /// e^x as the table's entry plus a sum of two floats, all times 2^(whole part of steps/8).
