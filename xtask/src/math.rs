@@ -7,6 +7,8 @@
 //!
 //! What is found is kept in testdata/math.tsv, and goes on from there: samples add up, the worst input stays.
 
+mod special;
+
 use astro_float::{BigFloat, Consts, RoundingMode};
 use kiln::{Engine, Function};
 use std::fmt::Write as _;
@@ -105,8 +107,20 @@ fn table() -> Vec<Row> {
         cospi cospi cospif [-10.0, 10.0] |x, c| {
             x.mul(&c.pi(PRECISION + 64, NEAREST), PRECISION + 64, NEAREST).cos(PRECISION, NEAREST, c)
         };
+        erf erf erff [-6.0, 6.0] |x, c| special::erf(x, c);
+        erfc erfc erfcf [-6.0, 27.3] |x, c| special::erfc(x, c);
+        gamma tgamma tgammaf [-185.0, 172.0] |x, c| special::gamma(x, c);
+        lgamma lgamma lgammaf [-12.0, 12.0] |x, c| special::lgamma(x, c);
     }
     .into();
+    rows.push(Row {
+        name: "fact",
+        nearest: |x, _| special::nearest_factorial(x),
+        nearest_f32: None,
+        exact: |x, _, c| special::fact(x, c),
+        range: [0.0, 171.0],
+        second: None,
+    });
     rows.push(Row {
         name: "pow",
         nearest: core_math::pow,

@@ -12,7 +12,7 @@
 #![forbid(unsafe_code)]
 
 use super::lanes::{Fused, Nodes, Plain};
-use super::{area, exp, hyperbolic, inverse, log, pow, roots, trig};
+use super::{area, erf, exp, gamma, hyperbolic, inverse, lgamma, log, pow, roots, trig};
 use crate::ir::Ref;
 use crate::ir::build::{Builder, Inline};
 use crate::ops::Meaning;
@@ -42,28 +42,6 @@ pub(crate) struct IntRoutine {
     pub(crate) overflow_names: [&'static str; 2],
     pub(crate) wide_overflows: Meaning,
     pub(crate) narrow_overflows: Meaning,
-}
-
-macro_rules! routines {
-    ($($constant:ident $name:literal |$a:ident| $e:expr;)*) => {$(
-        pub(crate) const $constant: Routine = Routine {
-            name: $name,
-            wide: |a, _, _| { let $a = f64::from_word(a); ($e).to_word() },
-            narrow: |a, _, _| { let $a = f64::from(f32::from_word(a)); (($e) as f32).to_word() },
-            inline: None,
-        };
-    )*};
-    ($($constant:ident $name:literal |$a:ident, $b:ident| $e:expr;)*) => {$(
-        pub(crate) const $constant: Routine = Routine {
-            name: $name,
-            wide: |a, b, _| { let ($a, $b) = (f64::from_word(a), f64::from_word(b)); ($e).to_word() },
-            narrow: |a, b, _| {
-                let ($a, $b) = (f64::from(f32::from_word(a)), f64::from(f32::from_word(b)));
-                (($e) as f32).to_word()
-            },
-            inline: None,
-        };
-    )*};
 }
 
 /// Routines that are written over [`Lanes`](super::lanes::Lanes) and computed by what the processor has: kernels of which nodes
@@ -133,6 +111,11 @@ kernels! { (x _ _) (x):
     SINPI "sinpi" trig::sinpi;
     COSPI "cospi" trig::cospi;
     CBRT "cbrt" roots::cbrt;
+    ERF "erf" erf::erf;
+    ERFC "erfc" erf::erfc;
+    GAMMA "gamma" gamma::gamma;
+    FACT "fact" gamma::fact;
+    LGAMMA "lgamma" lgamma::lgamma;
 }
 kernels! { (x y _) (x y):
     ATAN2 "atan2" inverse::atan2;
@@ -158,6 +141,9 @@ over_lanes! { (x _ _) (x):
     SINPI_ODD "sinpiodd" trig::sinpi_odd, None;
     COSPI_LARGE "cospilarge" trig::cospi_large, None;
     CBRT_SMALL "cbrtsmall" roots::cbrt_small, None;
+    GAMMA_ODD "gammaodd" gamma::gamma_odd, None;
+    FACT_ODD "factodd" gamma::fact_odd, None;
+    LGAMMA_ODD "lgammaodd" lgamma::lgamma_odd, None;
 }
 over_lanes! { (x y _) (x y):
     ATAN2_ODD "atan2odd" inverse::atan2_odd, None;
@@ -167,15 +153,6 @@ over_lanes! { (x y _) (x y):
 }
 over_lanes! { (x y z) (x y z):
     HYPOT3_ODD "hypot3odd" roots::hypot3_odd, None;
-}
-
-// constant, name in listings, result for f64
-routines! {
-    ERF "erf" |x| libm::erf(x);
-    ERFC "erfc" |x| libm::erfc(x);
-    GAMMA "gamma" |x| gamma(x);
-    LGAMMA "lgamma" |x| libm::lgamma(x);
-    FACT "fact" |x| fact(x);
 }
 
 /// The neighbour of the first in the direction of the second: of the type itself, not by way of `f64`.
@@ -325,41 +302,4 @@ impl std::fmt::Write for Buffer {
 fn ldexp(x: f64, n: i64) -> f64 {
     // Beyond 2200 in size nothing but 0 and infinity is left of any double.
     libm::scalbn(x, n.clamp(-2200, 2200) as i32)
-}
-
-/// Factorials that a double holds, each the nearest.
-const FACTORIALS: [f64; 171] = {
-    let mut table = [1.0; 171];
-    // The running product as a sum of two doubles; a factor of 8 bits times half a mantissa is exact.
-    let (mut high, mut low) = (1.0f64, 0.0f64);
-    let mut n = 1;
-    while n < table.len() {
-        let factor = n as f64;
-        let top = f64::from_bits(high.to_bits() & !0x07ff_ffff);
-        let (big, small) = (top * factor, (high - top) * factor);
-        let sum = big + small;
-        let rest = (small - (sum - big)) + low * factor;
-        high = sum + rest;
-        low = rest - (high - sum);
-        table[n] = high;
-        n += 1;
-    }
-    table
-};
-
-fn fact(n: f64) -> f64 {
-    if n < 0.0 {
-        return f64::NAN;
-    }
-    if n == libm::trunc(n) {
-        return FACTORIALS.get(n as usize).copied().unwrap_or(f64::INFINITY);
-    }
-    gamma(n + 1.0)
-}
-
-fn gamma(x: f64) -> f64 {
-    if x == libm::trunc(x) && x > 0.0 {
-        return FACTORIALS.get(x as usize - 1).copied().unwrap_or(f64::INFINITY);
-    }
-    libm::tgamma(x)
 }

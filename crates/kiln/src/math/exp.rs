@@ -206,7 +206,19 @@ pub(super) struct Growth<L: Lanes + ?Sized> {
 
 #[inline(always)]
 pub(super) fn growth<L: Lanes>(l: &L, x: L::Float) -> Growth<L> {
+    let (steps, rest) = split_exactly(l, x);
+    grow(l, steps, rest)
+}
+
+/// The same of x + low, for a small `low`.
+#[inline(always)]
+pub(super) fn growth_of_sum<L: Lanes>(l: &L, x: L::Float, low: L::Float) -> Growth<L> {
     let (steps, (r, r_low)) = split_exactly(l, x);
+    grow(l, steps, l.fast_sum(r, l.add(r_low, low)))
+}
+
+#[inline(always)]
+fn grow<L: Lanes>(l: &L, steps: L::Int, (r, r_low): (L::Float, L::Float)) -> Growth<L> {
     let (entry, entry_low) = (l.lookup(steps, EXP2_HIGH), l.lookup(steps, EXP2_LOW));
     let (more, more_low) = l.exact_mul(entry, r);
     let rest = l.fma(l.mul(r, r), l.polynomial(r, &EXP), r_low);

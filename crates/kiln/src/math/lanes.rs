@@ -17,6 +17,7 @@ use crate::ops::words::{Float as _, Word as _};
 use crate::ops::{Op, tables};
 use crate::types::{Type, Value};
 use std::cell::RefCell;
+use std::ops::Range;
 
 /// Operations on `f64`, `i64` and tests, of one row or of all.
 #[allow(dead_code, reason = "a set that is whole")]
@@ -83,6 +84,17 @@ pub(crate) trait Lanes {
         let mut sum = self.float(coefficients[0]);
         for &c in &coefficients[1..] {
             sum = self.fma(sum, x, self.float(c));
+        }
+        sum
+    }
+
+    /// The polynomial whose coefficients are the entry `index` of these tables, that of the highest power first.
+    #[inline(always)]
+    fn looked_up(&self, x: Self::Float, index: Self::Int, mut tables: Range<i64>) -> Self::Float {
+        let mut sum = self.lookup(index, tables.start);
+        tables.start += 1;
+        for table in tables {
+            sum = self.fma(sum, x, self.lookup(index, table));
         }
         sum
     }

@@ -85,12 +85,18 @@ pub(super) fn parts<L: Lanes>(l: &L, x: L::Float, shift: f64) -> (L::Float, L::F
 /// The same of a sum of two floats, the second of which is a few units in the last place of the first at most; of one below
 /// [`LARGE`]. Where the logarithm is small, the difference of the sum and 1 is what it is taken of.
 #[inline(always)]
-pub(super) fn parts_of_sum<L: Lanes>(l: &L, (x, x_low): (L::Float, L::Float)) -> (L::Float, L::Float) {
+pub(super) fn parts_of_sum<L: Lanes>(l: &L, x: (L::Float, L::Float)) -> (L::Float, L::Float) {
+    logarithm(l, reduce_sum(l, x))
+}
+
+/// Such a sum in parts.
+#[inline(always)]
+pub(super) fn reduce_sum<L: Lanes>(l: &L, (x, x_low): (L::Float, L::Float)) -> Reduced<L> {
     let reduced = reduce(l, x, 0.0);
     let scale = l.of_bits(l.isub(l.bits(l.float(1.0)), reduced.exponent));
     let more = l.fma(l.mul(x_low, scale), reduced.inverse, reduced.f_low);
     let (f, f_low) = l.fast_sum(reduced.f, more);
-    logarithm(l, Reduced { f, f_low, ..reduced })
+    Reduced { f, f_low, ..reduced }
 }
 
 #[inline(always)]

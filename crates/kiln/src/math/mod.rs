@@ -17,10 +17,13 @@ mod accuracy;
 mod area;
 mod build;
 pub(crate) mod calls;
+mod erf;
 mod exp;
+mod gamma;
 mod hyperbolic;
 mod inverse;
 mod lanes;
+mod lgamma;
 mod log;
 mod pow;
 pub(crate) mod power;
@@ -349,11 +352,11 @@ functions! {
     "atanh" ["arctanh"] 1 1 FLOAT, "atanh(x)", 0.57, "-1 <= x <= 1", atanh, "inverse hyperbolic tangent";
 
     // Special functions.
-    "erf" [] 1 1 FLOAT, "erf(x)", 1.0, "", erf, "error function";
-    "erfc" [] 1 1 FLOAT, "erfc(x)", 5.0, "", erfc, "1 - erf(x), accurate for large x";
-    "gamma" ["tgamma"] 1 1 FLOAT, "gamma(x)", 20.0, "x not a whole number below 1", gamma, "gamma function";
-    "lgamma" [] 1 1 FLOAT, "lgamma(x)", f64::INFINITY, "", lgamma, "logarithm of |gamma(x)|";
-    "fact" [] 1 1 TO_F64, "fact(n)", 20.0, "n >= 0", fact, "factorial as f64, gamma(n + 1) between whole numbers";
+    "erf" [] 1 1 FLOAT, "erf(x)", 0.8, "", erf, "error function";
+    "erfc" [] 1 1 FLOAT, "erfc(x)", 0.9, "", erfc, "1 - erf(x), accurate for large x";
+    "gamma" ["tgamma"] 1 1 FLOAT, "gamma(x)", 1.0, "x not a whole number below 1", gamma, "gamma function";
+    "lgamma" [] 1 1 FLOAT, "lgamma(x)", 1.0, "", lgamma, "logarithm of |gamma(x)|";
+    "fact" [] 1 1 TO_F64, "fact(n)", 1.0, "n >= 0", fact, "factorial as f64, gamma(n + 1) between whole numbers";
 
     // Interpolation.
     "lerp" [] 3 3 FLOAT, "lerp(a, b, t)", 0.0, "", lerp, "a + (b - a) * t";

@@ -38,8 +38,18 @@ const MOST: f64 = 708.0;
 
 /// The natural logarithm of 2^shift times a positive normal number, as a sum of two floats.
 #[inline(always)]
-fn long_log<L: Lanes>(l: &L, x: L::Float, shift: f64) -> (L::Float, L::Float) {
-    let Reduced { base, low, f, f_low, .. } = log::reduce(l, x, shift);
+pub(super) fn long_log<L: Lanes>(l: &L, x: L::Float, shift: f64) -> (L::Float, L::Float) {
+    long(l, log::reduce(l, x, shift))
+}
+
+/// The same of a sum of two floats, the second of which is a few units in the last place of the first at most.
+#[inline(always)]
+pub(super) fn long_log_of_sum<L: Lanes>(l: &L, x: (L::Float, L::Float)) -> (L::Float, L::Float) {
+    long(l, log::reduce_sum(l, x))
+}
+
+#[inline(always)]
+fn long<L: Lanes>(l: &L, Reduced { base, low, f, f_low, .. }: Reduced<L>) -> (L::Float, L::Float) {
     let (square, square_low) = l.exact_mul(f, f);
     let (cube, cube_low) = l.exact_mul(square, f);
     let cube_low = l.fma(square_low, f, cube_low);

@@ -170,11 +170,27 @@ const SPECIAL: &str = "
     asinh 1.7976931348623157e308 = 710.475860073944; asinh -1.7976931348623157e308 = -710.475860073944
     acosh 1.7976931348623157e308 = 710.475860073944; acosh 1.0000000000000002 = 2.1073424255447014e-8
     atanh 5e-324 = 5e-324; atanh -1e-320 = -1e-320; atanh 0.9999999999999999 = 18.714973875118524
-    erf -0 = -0; erf inf = 1; erf -inf = -1; erf nan = nan; erfc inf = 0; erfc -inf = 2; erfc 0 = 1; erfc 30 = 0
+    erf -0 = -0; erf 0 = 0; erf inf = 1; erf -inf = -1; erf nan = nan; erf 5e-324 = 5e-324; erf -1e-310 = -1.1283791670955e-310
+    erf 1e-300 = 1.1283791670955126e-300; erf 0.5 = 0.5204998778130465; erf 5.9 = 0.9999999999999999
+    erf -5.92 = -0.9999999999999999; erf 6 = 1; erf -1e300 = -1
+    erfc inf = 0; erfc -inf = 2; erfc 0 = 1; erfc -0 = 1; erfc nan = nan; erfc 5e-324 = 1; erfc 30 = 0; erfc 1e-17 = 1
+    erfc 0.5 = 0.4795001221869535; erfc -0.5 = 1.5204998778130465; erfc 0.515625 = 0.4658769654515401; erfc -6 = 2; erfc -1e300 = 2
+    erfc 26.5 = 2.2109076642637343e-307; erfc 27 = 5.23705e-319; erfc 27.2 = 1e-323; erfc 27.226017111108362 = 5e-324
+    erfc 27.226017111108366 = 0; erfc 1e300 = 0
     gamma 0 = inf; gamma -0 = -inf; gamma 1 = 1; gamma 5 = 24; gamma 23 = 1124000727777607680000; gamma -1 = nan
-    gamma inf = inf; gamma -inf = nan; gamma nan = nan; gamma 172 = inf; gamma -1e300 = nan
+    gamma inf = inf; gamma -inf = nan; gamma nan = nan; gamma 172 = inf; gamma -1e300 = nan; gamma -1e15 = nan; gamma 1e300 = inf
+    gamma 0.5 = 1.772453850905516; gamma -0.5 = -3.544907701811032; gamma -1.5 = 2.363271801207355; gamma -2.5 = -0.9453087204829419
+    gamma 171.6243769563027 = 1.7976931348622299e308; gamma 171.62437695630274 = inf; gamma 5e-324 = inf; gamma -5e-324 = -inf
+    gamma 1e-300 = 9.999999999999999e299; gamma -1e-17 = -1e17; gamma -170.5 = -3.3127395215386074e-308; gamma -184.5 = -0
+    gamma -185.5 = 0; gamma -1000.5 = -0; gamma -2251799813685249.5 = 0; gamma -4503599627370495.5 = 0; gamma -4503599627370497 = nan
     lgamma 1 = 0; lgamma 2 = 0; lgamma 0 = inf; lgamma -0 = inf; lgamma -3 = inf; lgamma inf = inf; lgamma -inf = inf
-    lgamma nan = nan
+    lgamma nan = nan; lgamma 1e-300 = 690.7755278982137; lgamma -5e-324 = 744.4400719213812; lgamma 1.5 = -0.12078223763524522
+    lgamma 1.0000000000000002 = -1.2816762426960008e-16; lgamma 2.0000000000000004 = 1.8775396131086244e-16
+    lgamma 1e300 = 6.897755278982137e302; lgamma 2.5599833278516383e305 = 1.7976931348623157e308; lgamma 2.5599833278516387e305 = inf
+    lgamma -0.5 = 1.2655121234846454; lgamma -100.5 = -364.90096830942736; lgamma -1e300 = inf; lgamma -4503599627370495.5 = -1.5782258434492883e17
+    lgamma -2.4570247382208006 = 5.619192358950097e-17; lgamma -2.7476826467274127 = 1.733509244024501e-16
+    lgamma -3.955294284858598 = -4.14382750757705e-16; lgamma -9.000002755714823 = 3.444263328391509e-11
+    lgamma -9.99999972442663 = 1.7719543958825935e-9
     pow 2 10 = 1024; pow 0 0 = 1; pow nan 0 = 1; pow inf -0 = 1; pow 1 nan = 1; pow 1 inf = 1; pow -1 inf = 1
     pow -1 -inf = 1; pow 0 -1 = inf; pow -0 -1 = -inf; pow -0 -3 = -inf; pow -0 -2 = inf; pow 0 -0.5 = inf
     pow -0 -0.5 = inf; pow 0 -inf = inf; pow -0 -inf = inf; pow -0 3 = -0; pow 0 3 = 0; pow -0 2 = 0; pow -0 0.5 = 0
@@ -206,6 +222,8 @@ const SPECIAL: &str = "
     round 0.15 1 = 0.2; round 0.285 2 = 0.29; round 1.7e308 -308 = inf; round 9e307 -308 = 1e308; round 2.5 0.9 = 3
     fact 0 = 1; fact -0 = 1; fact 5 = 120; fact 170 = 7.257415615307999e306; fact 171 = inf; fact -1 = nan; fact -0.5 = nan
     fact inf = inf; fact nan = nan; fact 20 = 2432902008176640000
+    fact 0.5 = 0.886226925452758; fact 170.5 = 9.4833675668248e307; fact 170.625 = inf; fact 5e-324 = 1; fact -1e-300 = nan; fact 1e300 = inf
+    fact 3.2942820449330577 = 8.78789796784151; fact 7.491487222974709 = 13788.144847674723; fact 0.10487172582949256 = 0.9494049242709969
 ";
 
 #[test]

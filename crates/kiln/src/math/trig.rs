@@ -208,6 +208,57 @@ pub(super) fn cospi_large<L: Lanes<Float = f64, Int = i64, Test = bool>>(l: &L, 
     if x.is_finite() { cospi(l, libm::fmod(x, 2.0)) } else { f64::NAN }
 }
 
+/// 1/3! - x/5! + ..., and 1/4! - x/6! + ..., without their first terms: Taylor's, to 2^-62 of the whole up to x = (pi/4)^2.
+const LONG_SIN: [f64; 8] = [
+    -1.0 / 121645100408832000.0,
+    1.0 / 355687428096000.0,
+    -1.0 / 1307674368000.0,
+    1.0 / 6227020800.0,
+    -1.0 / 39916800.0,
+    1.0 / 362880.0,
+    -1.0 / 5040.0,
+    1.0 / 120.0,
+];
+const LONG_COS: [f64; 8] = [
+    1.0 / 2432902008176640000.0,
+    -1.0 / 6402373705728000.0,
+    1.0 / 20922789888000.0,
+    -1.0 / 87178291200.0,
+    1.0 / 479001600.0,
+    -1.0 / 3628800.0,
+    1.0 / 40320.0,
+    -1.0 / 720.0,
+];
+
+/// sin(pi x) as a sum of two floats that is good to 2^-61, of what is not tiny.
+pub(super) fn long_sinpi<L: Lanes<Float = f64, Int = i64, Test = bool>>(l: &L, x: f64) -> (f64, f64) {
+    let size = if x.abs() < MANY { x.abs() } else { libm::fmod(x.abs(), 2.0) };
+    let Angle { quarter, rest: (r, low) } = of_half_turns(l, size);
+    let (r, low) = l.fast_sum(r, low);
+    let (z, z_low) = l.exact_mul(r, r);
+    let z_low = l.fma(2.0 * r, low, z_low);
+    let (high, low) = if quarter & 1 == 0 {
+        // r - r z/6 + r z^2 s(z).
+        let (cube, cube_low) = l.exact_mul(z, r);
+        let cube_low = cube_low + l.fma(z_low, r, z * low);
+        let (term, term_low) = l.exact_mul(cube, -1.0 / 6.0);
+        let term_low = l.fma(cube_low, -1.0 / 6.0, l.fma(cube, -9.25185853854297e-18, term_low));
+        let (sum, sum_low) = l.fast_sum(r, term);
+        l.fast_sum(sum, l.fma(cube * z, l.polynomial(z, &LONG_SIN), low + term_low + sum_low))
+    } else {
+        // 1 - z/2 + z^2/24 + z^3 c(z).
+        let (square, square_low) = l.exact_mul(z, z);
+        let square_low = l.fma(2.0 * z, z_low, square_low);
+        let (term, term_low) = l.exact_mul(square, 1.0 / 24.0);
+        let term_low = l.fma(square_low, 1.0 / 24.0, l.fma(square, 2.3129646346357427e-18, term_low));
+        let (first, first_low) = l.fast_sum(1.0, -0.5 * z);
+        let (sum, sum_low) = l.fast_sum(first, term);
+        let low = first_low - 0.5 * z_low + term_low + sum_low;
+        l.fast_sum(sum, l.fma(square * z, l.polynomial(z, &LONG_COS), low))
+    };
+    if (quarter & 2 != 0) != (x < 0.0) { (-high, -low) } else { (high, low) }
+}
+
 /// 2/pi, its bits behind the binary point: scripts/math/two_by_pi.py.
 #[rustfmt::skip]
 const DIGITS: [u64; 20] = [
