@@ -6,14 +6,15 @@
 //!
 //! **erfc**: from 33/64 on it is e^(-x^2) R(x), for a function R that falls slowly. The square is exact as a sum of two floats, the
 //! exponential a table's entry and a sum of two floats. R is a polynomial in the quotient (x - m)/(x + 5/2), which makes all of the
-//! line look alike, with an m and coefficients for each of eight intervals; its constant term is a sum of two floats, and the
-//! quotient nearly one. Of -x it is 2 less that, where the subtraction comes before the scaling. Next to 0, it is 1 - x less x times a
+//! line look alike, with an m and coefficients for each of eight intervals; its constant term is a sum of two floats, as
+//! is the quotient. Of -x it is 2 less that, where the subtraction comes before the scaling. Next to 0, it is 1 - x less x times a
 //! polynomial in x^2.
 //!
-//! **Error**, in units in the last place before the last rounding: of erf, the polynomial that is added to the constant term
-//! is less than a sixth of the result, and its rounding 0.1 units; next to 0, x times something that is at most 0.13, as much.
-//! Together 0.62 units. Of erfc, what is added to R's constant term is up to a quarter of it, with the rounding of a polynomial:
-//! 0.2 units. Subnormal results are rounded twice: half of 0.7 more than half a unit.
+//! **Error**, in units in the last place before the last rounding: of erf, what is added to the constant term is up to a sixth
+//! of the result, with the rounding of a polynomial and a product: 0.25 units, most at the lower end of the second interval; next
+//! to 0, x times something that is at most 0.13: 0.1. Together 0.76 units. Of erfc, R's constant and linear terms keep what
+//! rounding takes; the others are less than a twentieth of it: 0.1 units. Next to 33/64, x times the polynomial has up to 0.2. So
+//! 0.7 units together; subnormal results are rounded twice, by half of that and half a unit.
 //!
 //! NaN and infinities need no care: the size of the argument is held where the result no longer changes.
 
@@ -80,16 +81,21 @@ pub(super) fn erfc<L: Lanes>(l: &L, x: L::Float) -> L::Float {
     let one_by = l.div(l.float(1.0), below);
     let t = l.mul(above, one_by);
     let left = l.fma(l.neg(t), below_low, l.fma(l.neg(t), below, above));
-    let slope = l.looked_up(t, index, ERFC..ERFC + 11);
-    let rest = l.fma(l.mul(left, one_by), slope, l.lookup(index, ERFC_LOW));
-    let (ratio, ratio_low) = l.fast_sum(l.lookup(index, ERFC_HIGH), l.fma(t, slope, rest));
+    // The linear term and what rounding has taken from it, then the others.
+    let (first, sum) = (l.lookup(index, ERFC + 10), l.looked_up(t, index, ERFC..ERFC + 10));
+    let (linear, linear_low) = l.exact_mul(t, first);
+    let slope = l.fma(sum, t, first);
+    let rest = l.fma(l.mul(left, one_by), slope, l.add(linear_low, l.lookup(index, ERFC_LOW)));
+    let rest = l.fma(l.mul(t, t), sum, rest);
+    let (ratio, ratio_low) = l.fast_sum(l.lookup(index, ERFC_HIGH), linear);
+    let ratio_low = l.add(ratio_low, rest);
 
     let (square, square_low) = l.exact_mul(size, size);
     let power = growth_of_sum(l, l.neg(square), l.neg(square_low));
     let (top, top_low) = l.fast_sum(power.entry, power.more);
     let (product, low) = l.exact_mul(top, ratio);
     let low = l.fma(top, ratio_low, low);
-    let low = l.fma(l.add(top_low, power.low), ratio, low);
+    let low = l.fma(l.add(top_low, power.low), l.add(ratio, ratio_low), low);
 
     // Of a negative argument, 2 less that.
     let base = l.choose(is_negative, inverse(l, power.steps, 1), l.float(0.0));
