@@ -11,8 +11,7 @@
 //! **Error**, in units in the last place before the last rounding: of the logarithm, times up to 880, 0.06 at most; of p/y 0.03
 //! below 16; of the exponential 0.01. Together 0.53 units, below 0 too; but subnormal results are rounded twice: 0.76.
 //!
-//! Whole numbers above 23 are looked up in a table, row by row, so that all whole numbers give the nearest number to the
-//! factorial.
+//! Whole numbers give the nearest number to the factorial; there are so few that `math/tests.rs` tries all.
 
 #![forbid(unsafe_code)]
 
@@ -48,32 +47,10 @@ const LARGE: f64 = 8.0;
 const MOST: f64 = 172.0;
 /// Smaller numbers are the reciprocals of their gammas: 2^-60.
 const SMALL: f64 = 8.673617379884035e-19;
-/// Above, factorials of whole numbers are looked up.
-const SURE: f64 = 22.0;
-/// 1.5 * 2^52: a number to which it is added and from which it is taken again becomes whole.
-const WHOLE: f64 = 6755399441055744.0;
+/// From here on, 2^53, floats are whole numbers.
+const WHOLE: f64 = 9007199254740992.0;
 /// Below, results are 0.
 const LEAST: f64 = -190.0;
-
-/// Factorials that a double holds, each the nearest.
-static FACTORIALS: [f64; 171] = {
-    let mut table = [1.0; 171];
-    // The running product as a sum of two doubles; a factor of 8 bits times half a mantissa is exact.
-    let (mut high, mut low) = (1.0f64, 0.0f64);
-    let mut n = 1;
-    while n < table.len() {
-        let factor = n as f64;
-        let top = f64::from_bits(high.to_bits() & !0x07ff_ffff);
-        let (big, small) = (top * factor, (high - top) * factor);
-        let sum = big + small;
-        let rest = (small - (sum - big)) + low * factor;
-        high = sum + rest;
-        low = rest - (high - sum);
-        table[n] = high;
-        n += 1;
-    }
-    table
-};
 
 /// log(gamma(y)) for y of at least [`LARGE`], the second part of which is small.
 #[inline(always)]
@@ -166,18 +143,12 @@ fn value<L: Lanes>(l: &L, Shifted { argument, product }: Shifted<L>) -> L::Float
     scale(l, steps, quotient(l, power, product))
 }
 
-#[inline(always)]
-fn is_whole<L: Lanes>(l: &L, x: L::Float) -> L::Test {
-    l.equal(l.sub(l.add(x, l.float(WHOLE)), l.float(WHOLE)), x)
-}
-
 /// gamma(x).
 #[inline(always)]
 pub(super) fn gamma<L: Lanes>(l: &L, x: L::Float) -> L::Float {
     let usual = value(l, of_gamma(l, x));
     let is_usual = l.and(l.at_most(l.float(SMALL), x), l.less(x, l.float(MOST)));
-    let is_looked_up = l.and(is_whole(l, x), l.less(l.float(SURE + 1.0), x));
-    l.rare(l.or(l.not(is_usual), is_looked_up), &calls::GAMMA_ODD, &[x], usual)
+    l.rare(l.not(is_usual), &calls::GAMMA_ODD, &[x], usual)
 }
 
 /// gamma(x + 1), of x >= 0.
@@ -185,18 +156,12 @@ pub(super) fn gamma<L: Lanes>(l: &L, x: L::Float) -> L::Float {
 pub(super) fn fact<L: Lanes>(l: &L, x: L::Float) -> L::Float {
     let usual = value(l, of_factorial(l, x));
     let is_usual = l.and(l.at_most(l.float(0.0), x), l.less(x, l.float(MOST - 1.0)));
-    let is_looked_up = l.and(is_whole(l, x), l.less(l.float(SURE), x));
-    l.rare(l.or(l.not(is_usual), is_looked_up), &calls::FACT_ODD, &[x], usual)
+    l.rare(l.not(is_usual), &calls::FACT_ODD, &[x], usual)
 }
 
 /// Is it whole? Of what an i64 can hold.
 pub(super) fn is_int(x: f64) -> bool {
     (x as i64) as f64 == x
-}
-
-/// The factorial of a whole number that is not negative.
-fn factorial(n: f64) -> f64 {
-    FACTORIALS.get(n as usize).copied().unwrap_or(f64::INFINITY)
 }
 
 /// gamma(x) of anything.
@@ -206,7 +171,7 @@ pub(super) fn gamma_odd<L: Lanes<Float = f64, Int = i64, Test = bool>>(l: &L, x:
     } else if x.abs() < SMALL {
         1.0 / x
     } else if x > 0.0 {
-        if x >= MOST || is_int(x) { factorial(x - 1.0) } else { value(l, of_gamma(l, x)) }
+        if x >= MOST { f64::INFINITY } else { value(l, of_gamma(l, x)) }
     } else if x <= -WHOLE || is_int(x) {
         f64::NAN
     } else {
@@ -231,8 +196,8 @@ fn below_zero<L: Lanes<Float = f64, Int = i64, Test = bool>>(l: &L, x: f64) -> f
 pub(super) fn fact_odd<L: Lanes<Float = f64, Int = i64, Test = bool>>(l: &L, x: f64) -> f64 {
     if x.is_nan() || x < 0.0 {
         f64::NAN
-    } else if x >= MOST - 1.0 || is_int(x) {
-        factorial(x)
+    } else if x >= MOST - 1.0 {
+        f64::INFINITY
     } else {
         value(l, of_factorial(l, x))
     }
