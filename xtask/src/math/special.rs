@@ -145,8 +145,11 @@ pub(super) fn fact(x: &BigFloat, c: &mut Consts) -> BigFloat {
 
 /// The factorial correctly rounded: by way of gamma where that takes x + 1 exactly, or else from the exact value, slowly.
 pub(super) fn nearest_factorial(x: f64) -> f64 {
-    if x < 0.0 || x > 171.0 || x.is_nan() {
-        return if x > 171.0 { f64::INFINITY } else { f64::NAN };
+    if x > 171.0 {
+        return f64::INFINITY;
+    }
+    if x < 0.0 || x.is_nan() {
+        return f64::NAN;
     }
     let more = x + 1.0;
     if more - x == 1.0 && more - 1.0 == x {

@@ -12,7 +12,7 @@
 //!
 //! **Error**, in units in the last place before the last rounding: of erf, what is added to the constant term is up to a sixth
 //! of the result, with the rounding of a polynomial and a product: 0.25 units, most at the lower end of the second interval; next
-//! to 0, x times something that is at most 0.13: 0.1. Together 0.76 units. Of erfc, R's constant and linear terms keep what
+//! to 0, x times something that is at most 0.13: 0.1. Together 0.77 units. Of erfc, R's constant and linear terms keep what
 //! rounding takes; the others are less than a twentieth of it: 0.1 units. Next to 33/64, x times the polynomial has up to 0.2. So
 //! 0.7 units together; subnormal results are rounded twice, by half of that and half a unit.
 //!

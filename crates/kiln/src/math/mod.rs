@@ -353,8 +353,8 @@ functions! {
     "atanh" ["arctanh"] 1 1 FLOAT, "atanh(x)", 0.57, "-1 <= x <= 1", atanh, "inverse hyperbolic tangent";
 
     // Special functions.
-    "erf" [] 1 1 FLOAT, "erf(x)", 0.76, "", erf, "error function";
-    "erfc" [] 1 1 FLOAT, "erfc(x)", 0.9, "", erfc, "1 - erf(x), accurate for large x";
+    "erf" [] 1 1 FLOAT, "erf(x)", 0.77, "", erf, "error function";
+    "erfc" [] 1 1 FLOAT, "erfc(x)", 0.8, "", erfc, "1 - erf(x), accurate for large x";
     "gamma" ["tgamma"] 1 1 FLOAT, "gamma(x)", 0.8, "x not a whole number below 1", gamma, "gamma function";
     "lgamma" [] 1 1 FLOAT, "lgamma(x)", 0.8, "", lgamma, "logarithm of |gamma(x)|";
     "fact" [] 1 1 TO_F64, "fact(n)", 0.55, "n >= 0", fact, "factorial as f64, gamma(n + 1) between whole numbers, without rounding n + 1";
