@@ -251,6 +251,7 @@ fn measure_f32(nearest: fn(f32) -> f32, function: &Function) -> Result<(u64, Opt
             if got.to_bits() != want.to_bits() && !(got.is_nan() && want.is_nan()) {
                 wrong += 1;
                 first = first.or(Some(x));
+                println!("{:08x} {x:e}: {got:e} is not {want:e} ({:08x})", x.to_bits(), want.to_bits());
             }
         }
     }

@@ -1,7 +1,7 @@
 //! Routines behind the calls that the function table makes: what is neither an operation nor composed of operations.
 //!
 //! One row each. A float routine is written once for `f64`; its `f32` form computes in `f64` and rounds the result,
-//! which is correctly rounded but for about one argument in 2^28. An int routine is written once, exactly, in `i128`;
+//! which is wrong for about one argument in 2^30: `narrow` knows these of functions of one argument. An int routine is written once, exactly, in `i128`;
 //! its forms for `i32` and `i64` wrap, and a twin of each tells whether they had to.
 //!
 //! Every routine is plain Rust, ours or the `libm` crate's, and reaches no platform library: its bits are the same
@@ -12,10 +12,11 @@
 #![forbid(unsafe_code)]
 
 use super::lanes::{Fused, Nodes, Plain};
-use super::{area, exp, hyperbolic, inverse, log, pow, roots, trig};
+use super::{area, exp, hyperbolic, inverse, log, narrow, pow, roots, trig};
 use crate::ir::Ref;
 use crate::ir::build::{Builder, Inline};
 use crate::ops::Meaning;
+use crate::ops::exact::Exact;
 use crate::ops::words::Word;
 use crate::run::fused::fused;
 use crate::types::Type;
@@ -73,7 +74,7 @@ macro_rules! over_lanes {
         pub(crate) static $constant: Routine = Routine {
             name: $name,
             wide: over_lanes!(@ wide $words $args $path),
-            narrow: over_lanes!(@ narrow $words $args $path),
+            narrow: over_lanes!(@ narrow $name $words $args $path),
             inline: $inline,
         };
     )*};
@@ -83,7 +84,15 @@ macro_rules! over_lanes {
             fused(|| $path(&Fused, $($x),*), || $path(&Plain, $($x),*)).to_word()
         }
     };
-    (@ narrow ($($word:tt)*) ($($x:ident)*) $path:path) => {
+    (@ narrow $name:literal ($($word:tt)*) ($x:ident) $path:path) => {
+        |$($word),*| {
+            let first = const { narrow::first_row($name) };
+            let $x = f64::from(f32::from_word($x));
+            let y = fused(|| $path(&Fused, $x), || $path(&Plain, $x));
+            (narrow::settle(&Plain, first, $x, y) as f32).to_word()
+        }
+    };
+    (@ narrow $name:literal ($($word:tt)*) ($($x:ident)*) $path:path) => {
         |$($word),*| {
             $(let $x = f64::from(f32::from_word($x));)*
             (fused(|| $path(&Fused, $($x),*), || $path(&Plain, $($x),*)) as f32).to_word()
@@ -92,19 +101,31 @@ macro_rules! over_lanes {
 }
 macro_rules! kernels {
     ($words:tt $args:tt: $($constant:ident $name:literal $path:path;)*) => {$(
-        over_lanes! { $words $args: $constant $name $path, Some(kernels!(@ $args $path)); }
+        over_lanes! { $words $args: $constant $name $path, Some(kernels!(@ $name $args $path)); }
     )*};
-    (@ ($($x:ident)*) $path:path) => { |b, args| inline(b, args, |l, [$($x),*]| $path(l, $($x),*)) };
+    (@ $name:literal ($x:ident) $path:path) => {
+        |b, args| inline(b, args, const { narrow::first_row($name) }, |l, [$x]| $path(l, $x))
+    };
+    (@ $name:literal ($($x:ident)*) $path:path) => {
+        |b, args| inline(b, args, narrow::NONE, |l, [$($x),*]| $path(l, $($x),*))
+    };
 }
 
-/// Makes nodes of a kernel: for `f32` by way of `f64`.
-fn inline<const N: usize>(b: &mut Builder, args: &[Ref], kernel: impl Fn(&Nodes<'_>, [Ref; N]) -> Ref) -> Ref {
+/// Makes nodes of a kernel: for `f32` by way of `f64`, with the function's rows in the table of what that gets wrong.
+fn inline<const N: usize>(
+    b: &mut Builder,
+    args: &[Ref],
+    first: usize,
+    kernel: impl Fn(&Nodes<'_>, [Ref; N]) -> Ref,
+) -> Ref {
     let ty = args.first().map_or(Type::F64, |&x| b.ty(x));
     let mut wide = [Ref::NONE; N];
     for (wide, &x) in wide.iter_mut().zip(args) {
         *wide = b.raw_convert(x, Type::F64);
     }
-    let y = kernel(&Nodes::new(b), wide);
+    let nodes = Nodes::new(b);
+    let y = kernel(&nodes, wide);
+    let y = if ty == Type::F32 { narrow::settle(&nodes, first, wide[0], y) } else { y };
     b.raw_convert(y, ty)
 }
 
@@ -178,19 +199,11 @@ routines! {
     FACT "fact" |x| fact(x);
 }
 
-/// The neighbour of the first in the direction of the second: of the type itself, not by way of `f64`.
-pub(crate) const NEXTAFTER: Routine = Routine {
-    name: "nextafter",
-    wide: |a, b, _| libm::nextafter(f64::from_word(a), f64::from_word(b)).to_word(),
-    narrow: |a, b, _| libm::nextafterf(f32::from_word(a), f32::from_word(b)).to_word(),
-    inline: None,
-};
-
-/// A float times two to an `i64`. An `f32` scaled as an `f64` is exact where its rounding matters.
-pub(crate) const LDEXP: Routine = Routine {
-    name: "ldexp",
-    wide: |a, n, _| ldexp(f64::from_word(a), n as i64).to_word(),
-    narrow: |a, n, _| (ldexp(f64::from(f32::from_word(a)), n as i64) as f32).to_word(),
+/// The remainder of the first by the second, of the type itself.
+pub(crate) const FMOD: Routine = Routine {
+    name: "fmod",
+    wide: |a, b, _| Exact::remainder(f64::from_word(a), f64::from_word(b)).to_word(),
+    narrow: |a, b, _| Exact::remainder(f32::from_word(a), f32::from_word(b)).to_word(),
     inline: None,
 };
 
@@ -320,11 +333,6 @@ impl std::fmt::Write for Buffer {
         self.used = end;
         Ok(())
     }
-}
-
-fn ldexp(x: f64, n: i64) -> f64 {
-    // Beyond 2200 in size nothing but 0 and infinity is left of any double.
-    libm::scalbn(x, n.clamp(-2200, 2200) as i32)
 }
 
 /// Factorials that a double holds, each the nearest.

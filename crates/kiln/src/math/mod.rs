@@ -22,8 +22,10 @@ mod hyperbolic;
 mod inverse;
 mod lanes;
 mod log;
+mod narrow;
 mod pow;
 pub(crate) mod power;
+mod remainder;
 mod roots;
 mod rows;
 #[cfg(test)]
@@ -35,6 +37,7 @@ use crate::ir::build::Builder;
 use crate::types::Type;
 use build::*;
 
+pub(crate) use remainder::kernel_of;
 pub(crate) use rows::{RowFunction, RowKind, row_function, row_functions};
 
 /// Most arguments of a function that takes any number of them.
