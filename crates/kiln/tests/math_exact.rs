@@ -5,7 +5,7 @@
 
 mod support;
 
-use kiln::{Type, Value};
+use kiln::Value;
 use support::{Random, compile, engines};
 
 /// Pairs of numbers at which something happens, no whole number of steps of any level.
@@ -99,6 +99,13 @@ fn exact_functions() {
     for x in [1.5, 2.2250738585072014e-308, 5e-324, f64::MAX, -1.7, 1.4e-45, 2.5e-38, f64::INFINITY, 0.0, f64::NAN] {
         pairs.extend((-2200..2200).step_by(7).map(|n| (x, f64::from(n))));
         pairs.extend((-1080..-1070).chain(-154..-120).map(|n| (x * 1.3, f64::from(n))));
+    }
+    // Results that lose a few bits, of numbers that have all of them.
+    let mut random = Random(3);
+    for i in 0..1000 {
+        let x = 2f64.powi(-(i % 7)) * (1.0 + (random.next() >> 12) as f64 / 4503599627370496.0);
+        pairs.push((x, f64::from(-1022 - i % 11)));
+        pairs.push((x * 2f64.powi(-130), f64::from(i % 11 - 16)));
     }
     // The last step is not whole.
     pairs.truncate(pairs.len() / 32 * 32 + 13);

@@ -125,16 +125,14 @@ mod tests {
             let (x, want) = (f32::from_bits(row.input), f32::from_bits(row.result));
             assert_eq!(nearest(x).to_bits(), row.result, "{}({x:e})", row.function);
             for kind in [EngineKind::Interpreter, EngineKind::Jit] {
-                let mut options = Options::default();
-                options.engine = kind;
-                let engine = Engine::with_options(options).unwrap();
+                let engine = Engine::with_options(Options { engine: Some(kind), ..Options::default() }).unwrap();
                 let call = format!("{}(x)", row.function);
                 let function = engine.formula(&call).params("x: f32").compile().unwrap();
                 let single = function.call(&[Value::F32(x)]).unwrap();
                 assert!(single.same(Value::F32(want)), "{kind:?}: {call} of {x:e} is {single}, not {want:e}");
-                let mut out = [0f32; 37];
-                function.eval_columns(&[&[x; 37]], &mut out).unwrap();
-                assert_eq!(out, [want; 37], "{kind:?}: {call} of {x:e}, by columns");
+                let (inputs, mut out) = (vec![x; 37], vec![0f32; 37]);
+                function.eval_columns(&[&inputs], &mut out).unwrap();
+                assert_eq!(out, vec![want; 37], "{kind:?}: {call} of {x:e}, by columns");
                 let wide =
                     engine.formula(&format!("f32({}(f64(x)))", row.function)).params("x: f32").compile().unwrap();
                 let wide = wide.call(&[Value::F32(x)]).unwrap();
