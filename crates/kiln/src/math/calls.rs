@@ -319,13 +319,6 @@ impl Buffer {
     }
 }
 
-/// 10^n as its literal is read.
-pub(super) fn power_of_ten(n: i32) -> f64 {
-    let mut literal = Buffer::default();
-    let text = write!(literal, "1e{n}").ok().and_then(|()| literal.text());
-    text.and_then(|text| text.parse().ok()).unwrap_or(f64::NAN)
-}
-
 impl std::fmt::Write for Buffer {
     fn write_str(&mut self, s: &str) -> std::fmt::Result {
         let end = self.used + s.len();

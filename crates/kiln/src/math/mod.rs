@@ -28,6 +28,7 @@ pub(crate) mod power;
 mod remainder;
 mod roots;
 mod rows;
+mod tens;
 #[cfg(test)]
 mod tests;
 mod trig;

@@ -31,15 +31,20 @@ macro_rules! exceptions {
 // function: bits of an input and of its result, ...
 exceptions! {
     "exp2": 0x3b429d37 0x3f804385, 0xbcf3a937 0x3f7ac6b1;
-    "log": 0x3c413d3a 0xc08e158f, 0x41178feb 0x400fe5e7, 0x4c5d65a5 0x418f034b, 0x65d890d3 0x4254d1f9, 0x6f31a8ec 0x42845a89;
+    "log": 0x3c413d3a 0xc08e158f, 0x41178feb 0x400fe5e7, 0x4c5d65a5 0x418f034b,
+        0x65d890d3 0x4254d1f9, 0x6f31a8ec 0x42845a89;
     "log10": 0x0efeee7a 0xc1e99d23;
     "sin": 0x46199998 0xbeb1fa5d, 0xc6199998 0x3eb1fa5d;
     "cos": 0x5f18b878 0x3f7f14bb, 0x6115cb11 0x3f78142f, 0xdf18b878 0x3f7f14bb, 0xe115cb11 0x3f78142f;
     "acos": 0x328885a3 0x3fc90fdb, 0x39826222 0x3fc907b5;
     "atan": 0x3d8d6b23 0x3d8d31c3, 0xbd8d6b23 0xbd8d31c3;
     "sinh": 0x3a1285ff 0x3a1285ff, 0xba1285ff 0xba1285ff;
-    "asinh": 0x4bdd65a5 0x418f034b, 0x655890d3 0x4254d1f9, 0x6eb1a8ec 0x42845a89, 0xcbdd65a5 0xc18f034b, 0xe55890d3 0xc254d1f9, 0xeeb1a8ec 0xc2845a89;
+    "asinh": 0x4bdd65a5 0x418f034b, 0x655890d3 0x4254d1f9, 0x6eb1a8ec 0x42845a89,
+        0xcbdd65a5 0xc18f034b, 0xe55890d3 0xc254d1f9, 0xeeb1a8ec 0xc2845a89;
     "acosh": 0x655890d3 0x4254d1f9, 0x6eb1a8ec 0x42845a89;
+    "log1p": 0x35400003 0x353fffff, 0x3710001b 0x370ffff3, 0x3efd81ad 0x3ecdeee1,
+        0x41078feb 0x400fe5e7, 0x65d890d3 0x4254d1f9, 0x6f31a8ec 0x42845a89, 0xb53ffffd 0xb5400001,
+        0xb70fffe5 0xb710000d, 0xbb0ec8c4 0xbb0ef0a5;
 }
 
 /// The low bits of an `f64` that an `f32` has not, and what they are in the middle of two.
@@ -97,7 +102,9 @@ mod tests {
     use crate::types::Value;
     use crate::{Engine, EngineKind, Options};
 
-    const NEAREST: [(&str, fn(f32) -> f32); 10] = [
+    type Nearest = fn(f32) -> f32;
+
+    const NEAREST: [(&str, Nearest); 11] = [
         ("exp2", core_math::exp2f),
         ("log", core_math::logf),
         ("log10", core_math::log10f),
@@ -108,6 +115,7 @@ mod tests {
         ("sinh", core_math::sinhf),
         ("asinh", core_math::asinhf),
         ("acosh", core_math::acoshf),
+        ("log1p", core_math::log1pf),
     ];
 
     /// Each row is a correctly rounded result, is needed, and is what comes out, of single calls and of columns.
