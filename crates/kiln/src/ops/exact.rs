@@ -31,29 +31,29 @@ pub(crate) trait Exact: Copy {
 macro_rules! exact {
     ($($t:ident $bits:ident $wide:ident: $whole:literal, $mantissa:literal, $step:literal, $fma:path;)*) => {$(
         impl Exact for $t {
-            #[inline]
+            #[inline(always)]
             fn rint(x: $t) -> $t {
                 // From `whole` on all numbers are whole, and below it the sum is rounded to one.
                 let size = x.abs();
                 let near = (size + $whole) - $whole;
                 if size < $whole { near.copysign(x) } else { x }
             }
-            #[inline]
+            #[inline(always)]
             fn floor(x: $t) -> $t {
                 let near = <$t as Exact>::rint(x);
                 near - if near > x { 1.0 } else { 0.0 }
             }
-            #[inline]
+            #[inline(always)]
             fn ceil(x: $t) -> $t { -<$t as Exact>::floor(-x) }
-            #[inline]
+            #[inline(always)]
             fn trunc(x: $t) -> $t { <$t as Exact>::floor(x.abs()).copysign(x) }
-            #[inline]
+            #[inline(always)]
             fn round(x: $t) -> $t {
                 let size = x.abs();
                 let below = <$t as Exact>::floor(size);
                 (below + if size - below >= 0.5 { 1.0 } else { 0.0 }).copysign(x)
             }
-            #[inline]
+            #[inline(always)]
             fn fma(a: $t, b: $t, c: $t) -> $t { $fma(a, b, c) }
             fn remainder(x: $t, y: $t) -> $t {
                 const ONE: $bits = 1 << $mantissa;
