@@ -43,6 +43,8 @@ struct Row {
 /// Bits of exact results, and of what goes into them.
 const PRECISION: usize = 256;
 const NEAREST: RoundingMode = RoundingMode::ToEven;
+/// Wrong results of functions of `f32` that are shown.
+const MOST_SHOWN: u64 = 100;
 /// Rows of a column call.
 const ROWS: usize = 1 << 16;
 
@@ -251,7 +253,9 @@ fn measure_f32(nearest: fn(f32) -> f32, function: &Function) -> Result<(u64, Opt
             if got.to_bits() != want.to_bits() && !(got.is_nan() && want.is_nan()) {
                 wrong += 1;
                 first = first.or(Some(x));
-                println!("{:08x} {x:e}: {got:e} is not {want:e} ({:08x})", x.to_bits(), want.to_bits());
+                if wrong <= MOST_SHOWN {
+                    println!("{:08x} {x:e}: {got:e} is not {want:e} ({:08x})", x.to_bits(), want.to_bits());
+                }
             }
         }
     }
