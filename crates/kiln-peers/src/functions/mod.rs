@@ -393,7 +393,8 @@ impl<T: Number> Session<T> {
         Ok(errors)
     }
 
-    /// Medians in turns, each sample behind a pass that is not timed.
+    /// Medians in turns, each sample behind a pass that is not timed. The turns are shuffled in each round: on a busy machine
+    /// one and the same engine was interrupted in most rounds otherwise.
     fn times(
         &self,
         row: &Row,
@@ -407,9 +408,12 @@ impl<T: Number> Session<T> {
         let rows = out.len() as f64;
         let mut times = vec![vec![]; runners.len()];
         let mut repeats = vec![None; runners.len()];
+        let mut order: Vec<usize> = (0..runners.len()).collect();
+        let mut random = Random(3);
         for _ in 0..arguments.rounds {
-            for (at, runner) in runners.iter().enumerate() {
-                match runner {
+            order.sort_by_cached_key(|_| random.bits());
+            for &at in &order {
+                match &runners[at] {
                     None => {}
                     Some(Runner::Python(engine)) => {
                         let seconds = measure::SPAN.as_secs_f64();
@@ -501,7 +505,7 @@ results give results that are wrong by more than 4 units. Ratios below 1 are Kil
 fn one_type<T: Number>(arguments: &Arguments, rows: &[Row]) -> Result<Vec<serde_json::Value>, String> {
     let folder = Folder::new()?;
     let session = Session::<T>::new(arguments, rows, &folder)?;
-    let heading = |text: &str| if arguments.markdown { format!("#### {text}\n") } else { text.to_owned() };
+    let heading = |text: &str| if arguments.markdown { format!("#### {text}") } else { text.to_owned() };
     // The engines are the same for all types.
     if arguments.types.first().is_some_and(|first| first == T::PREFIX) {
         let mut notes = Table::new(["engine", "what one has to know"]).prose();

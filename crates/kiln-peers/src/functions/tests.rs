@@ -1,5 +1,6 @@
 //! Every engine computes the functions that it says it computes.
 
+use super::native::Source;
 use super::*;
 
 fn arguments(functions: &[&str], engines: &[&str]) -> Arguments {
@@ -17,12 +18,9 @@ fn arguments(functions: &[&str], engines: &[&str]) -> Arguments {
     }
 }
 
-/// No engine is off by more than this where inputs and results are normal numbers.
-fn limit(engine: &str, function: &str) -> f64 {
-    match (engine, function) {
-        ("kiln" | "kiln-again", _) => 4.0,
-        _ => 5.0,
-    }
+/// No engine is off by more than this where inputs are in the range; JAX makes some functions of others.
+fn limit(engine: &str) -> f64 {
+    if engine == "jax" { 1e5 } else { 5.0 }
 }
 
 fn engines_agree<T: Number>(engines: &[&str]) {
@@ -45,7 +43,7 @@ fn engines_agree<T: Number>(engines: &[&str]) {
             let results: Vec<f64> = results.into_iter().map(T::to_double).collect();
             let error = reference.error(&results, &mut big);
             let what = format!("{} {:?} {} {}", entrant.name, entrant.width, T::PREFIX, row.name);
-            assert!(error.worst <= limit(&entrant.name, row.name), "{what}: {error:?}");
+            assert!(error.worst <= limit(&entrant.name), "{what}: {error:?}");
             computed[at] += 1;
         }
     }
@@ -56,7 +54,10 @@ fn engines_agree<T: Number>(engines: &[&str]) {
             "svml" | "svml-ha" | "libm" => 29,
             "libmvec" => 27,
             "clang" => 5,
-            _ => 1,
+            "numpy" => 24,
+            "numexpr" => 20,
+            "jax" => 28,
+            other => panic!("{other} is not known"),
         };
         assert!(computed >= least, "{} computed {computed} of {least}", entrant.name);
     }
@@ -64,9 +65,8 @@ fn engines_agree<T: Number>(engines: &[&str]) {
 
 #[test]
 fn engines_agree_with_kiln() {
-    let native: Vec<&str> = native::ENGINES.iter().map(|native| native.name).collect();
-    engines_agree::<f64>(&native);
-    engines_agree::<f32>(&native);
+    engines_agree::<f64>(&[]);
+    engines_agree::<f32>(&[]);
 }
 
 #[test]
@@ -74,6 +74,8 @@ fn loops_end_where_columns_end() {
     let rows = table::rows();
     for native in native::ENGINES.iter().filter(|native| native.missing().is_none()) {
         let loops = native.build::<f64>(&rows, Width::Avx2).unwrap();
+        // libmvec has no gamma, so loops that call it row by row are not its own.
+        assert_eq!(loops.names.contains("gamma"), matches!(native.source, Source::Scalar(_) | Source::Sleef));
         for row in rows.iter().filter(|row| loops.names.contains(row.name)) {
             let count = row.ranges(false).len();
             let function: ColumnLoop<f64> = loops.library.column_loop(row.name, count).unwrap();
