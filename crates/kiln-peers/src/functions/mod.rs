@@ -26,7 +26,7 @@ use kiln::{Function, Level, Options, RunError};
 use std::cell::RefCell;
 use std::hint::black_box;
 use std::marker::PhantomData;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use table::Row;
 
@@ -223,6 +223,9 @@ struct Cell {
     error: Error,
 }
 
+/// The libraries for Python.
+const PYTHON: [&str; 3] = ["numpy", "numexpr", "jax"];
+
 fn is_kiln(name: &str) -> bool {
     name == "kiln" || name == engines::CONTROL
 }
@@ -326,25 +329,36 @@ impl<T: Number> Session<T> {
             session.note(native.name, format!("{}; {}", native.what, flags.join("; ")));
         }
         let program = arguments.python.clone().unwrap_or_else(default_python);
-        if ["numpy", "numexpr", "jax"].into_iter().any(wanted) {
-            for &width in &widths {
-                match python::Python::start::<T>(&program, width, &folder.0) {
-                    Ok(python) => {
-                        let there = python.engines.clone();
-                        let python = Rc::new(RefCell::new(python));
-                        session.pythons.push(python.clone());
-                        for (name, what) in there.iter().filter(|(name, _)| wanted(name)) {
-                            session.push(name, width, Kind::Python(python.clone()));
-                            if width == widths[0] {
-                                session.note(name, what.clone());
-                            }
-                        }
-                    }
-                    Err(reason) => session.note("numpy, numexpr, jax", format!("left out: {reason}")),
+        let libraries: Vec<&str> = PYTHON.into_iter().filter(|name| wanted(name)).collect();
+        if !libraries.is_empty() {
+            session.start(&program, &libraries, &widths, folder);
+        }
+        Ok(session)
+    }
+
+    /// Starts the libraries for Python that are wanted.
+    fn start(&mut self, program: &Path, libraries: &[&str], widths: &[Width], folder: &Folder) {
+        for &width in widths {
+            let python = match python::Python::start::<T>(program, width, &folder.0) {
+                Ok(python) => python,
+                Err(reason) => {
+                    self.note(&libraries.join(", "), format!("left out: {reason}"));
+                    return;
+                }
+            };
+            let there = python.engines.clone();
+            let python = Rc::new(RefCell::new(python));
+            self.pythons.push(python.clone());
+            for name in libraries {
+                if there.contains_key(*name) {
+                    self.push(name, width, Kind::Python(python.clone()));
+                }
+                if width == widths[0] {
+                    let missing = || format!("left out: not installed: {}", python::INSTALL);
+                    self.note(name, there.get(*name).cloned().unwrap_or_else(missing));
                 }
             }
         }
-        Ok(session)
     }
 
     fn push(&mut self, name: &str, width: Width, kind: Kind) {
@@ -421,7 +435,9 @@ impl<T: Number> Session<T> {
                     }
                     Some(runner) => {
                         let mut work = || runner.pass(&columns, &mut out);
-                        let repeats = *repeats[at].get_or_insert_with(|| measure::repeats(&mut work));
+                        // Who is interrupted while this is found out seems to need few.
+                        let found = |_| measure::repeats(&mut work);
+                        let repeats = *repeats[at].get_or_insert_with(|| (0..3).map(found).max().unwrap_or(1));
                         work();
                         let taken = measure::time(&mut || (0..repeats).for_each(|_| work()));
                         times[at].push(taken.as_secs_f64() * 1e9 / f64::from(repeats) / rows);
@@ -559,7 +575,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), String> {
         let known: Vec<&str> = rows.iter().map(|row| row.name).collect();
         return Err(format!("there is no function {name}; these are: {}", known.join(", ")));
     }
-    let known = || native::ENGINES.iter().map(|native| native.name).chain(["numpy", "numexpr", "jax"]);
+    let known = || native::ENGINES.iter().map(|native| native.name).chain(PYTHON);
     if let Some(name) = arguments.engines.iter().find(|name| !is_kiln(name) && known().all(|other| other != **name)) {
         return Err(format!("there is no engine {name}; these are: {}", known().collect::<Vec<_>>().join(", ")));
     }

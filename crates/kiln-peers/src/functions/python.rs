@@ -12,6 +12,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::rc::Rc;
 
+/// What brings the libraries here.
+pub(super) const INSTALL: &str = "`python3 -m venv target/peers-python`, `target/peers-python/bin/pip install -r crates/kiln-peers/python/requirements.txt`";
+
 /// A process that answers.
 pub(super) struct Python {
     child: Child,
