@@ -14,7 +14,8 @@ use tree::{File, compare, root, sources};
 const KNOWS: &[(&str, &[&str])] = &[
     ("types",    &[]),
     ("span",     &[]),
-    ("ops",      &["types"]),
+    // Loops over rows are compiled for several processors, which `run` tells apart.
+    ("ops",      &["types", "run"]),
     ("aggregate", &["types"]),
     // A node that calls a host function holds its description, which lives beside the code that calls it.
     ("ir",       &["types", "span", "ops", "run", "aggregate"]),

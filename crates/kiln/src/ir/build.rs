@@ -7,6 +7,7 @@
 #![forbid(unsafe_code)]
 
 use super::{Callee, Carried, Func, Loop, Node, Ref, Region, Target, TrapKind, rules};
+use crate::ops::lanes::RowsMeaning;
 use crate::ops::{self, COMMUTES, Meaning, Op, PINNED, Sig};
 use crate::run::host::HostFunction;
 use crate::span::Span;
@@ -34,6 +35,15 @@ pub(crate) struct BuildOptions {
 
 /// What makes nodes of a call of a built-in function with these arguments.
 pub(crate) type Inline = fn(&mut Builder, &[Ref]) -> Ref;
+
+/// How a math kernel is computed over many rows.
+#[derive(Clone, Copy)]
+pub(crate) struct Kernel {
+    /// Makes nodes of it.
+    pub(crate) inline: Inline,
+    /// Computes rows of it.
+    pub(crate) rows: RowsMeaning,
+}
 
 impl BuildOptions {
     /// Rules that are exact, nothing checked, generous limits.
@@ -304,7 +314,7 @@ impl Builder {
         name: &'static str,
         ty: Type,
         meaning: Meaning,
-        inline: Option<Inline>,
+        kernel: Option<Kernel>,
         args: &[Ref],
     ) -> Ref {
         if self.options.optimise && !args.is_empty() && args.iter().all(|&r| self.func.node(r).op == Op::Const) {
@@ -312,12 +322,12 @@ impl Builder {
             let bits = meaning(word(0), word(1), word(2));
             return self.const_bits(ty, bits);
         }
-        if let Some(inline) = inline.filter(|_| self.options.inline) {
-            return inline(self, args);
+        if let Some(kernel) = kernel.filter(|_| self.options.inline) {
+            return (kernel.inline)(self, args);
         }
         let known = |c: &Callee| matches!(c.target, Target::Builtin(..)) && c.ty == ty && c.name == name;
         let callee = self.func.callees.iter().position(known).unwrap_or_else(|| {
-            self.func.callees.push(Callee { name, target: Target::Builtin(meaning, inline), ty });
+            self.func.callees.push(Callee { name, target: Target::Builtin(meaning, kernel), ty });
             self.func.callees.len() - 1
         });
         self.call(Op::Call, callee as u32, ty, args)
@@ -337,7 +347,7 @@ impl Builder {
     /// Calls what another function called.
     pub(crate) fn call_again(&mut self, callee: &Callee, args: &[Ref]) -> Ref {
         match &callee.target {
-            Target::Builtin(meaning, inline) => self.call_builtin(callee.name, callee.ty, *meaning, *inline, args),
+            Target::Builtin(meaning, kernel) => self.call_builtin(callee.name, callee.ty, *meaning, *kernel, args),
             Target::Host(host) => self.call_host(host, args),
         }
     }

@@ -27,7 +27,7 @@ use crate::ops::{Meaning, Op};
 use crate::run::host::HostFunction;
 use crate::span::Span;
 use crate::types::{Type, Value};
-use build::Inline;
+use build::Kernel;
 use std::sync::Arc;
 
 /// Names a node of a [`Func`].
@@ -159,7 +159,7 @@ impl TrapKind {
 #[derive(Clone)]
 pub(crate) enum Target {
     /// A function of up to three words from the function table.
-    Builtin(Meaning, Option<Inline>),
+    Builtin(Meaning, Option<Kernel>),
     /// A function that the host program registered.
     Host(Arc<HostFunction>),
 }

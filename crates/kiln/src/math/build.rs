@@ -29,8 +29,9 @@ fn less(b: &mut Builder, x: Ref, y: Ref) -> Ref {
 /// Calls a routine at the type of the first argument.
 pub(super) fn call(b: &mut Builder, routine: &Routine, args: &[Ref]) -> Ref {
     let ty = args.first().map_or(Type::F64, |&x| b.ty(x));
-    let meaning = if ty == Type::F32 { routine.narrow } else { routine.wide };
-    b.call_builtin(routine.name, ty, meaning, routine.inline, args)
+    let narrow = ty == Type::F32;
+    let meaning = if narrow { routine.narrow } else { routine.wide };
+    b.call_builtin(routine.name, ty, meaning, routine.kernels.map(|kernels| kernels[usize::from(narrow)]), args)
 }
 
 /// Calls a routine of ints, with its check if the options ask for it.

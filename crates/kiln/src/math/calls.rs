@@ -11,10 +11,10 @@
 
 #![forbid(unsafe_code)]
 
-use super::lanes::{Fused, Nodes, Plain};
-use super::{area, exp, hyperbolic, inverse, log, pow, roots, trig};
+use super::lanes::{Fused, Nodes, Plain, Usual};
+use super::{area, blocks, exp, hyperbolic, inverse, log, pow, roots, trig};
 use crate::ir::Ref;
-use crate::ir::build::{Builder, Inline};
+use crate::ir::build::{Builder, Kernel};
 use crate::ops::Meaning;
 use crate::ops::words::Word;
 use crate::run::fused::fused;
@@ -29,8 +29,8 @@ pub(crate) struct Routine {
     pub(crate) wide: Meaning,
     /// For `f32`.
     pub(crate) narrow: Meaning,
-    /// What makes nodes of it, for either type, where it is a kernel.
-    pub(crate) inline: Option<Inline>,
+    /// How `f64` and `f32` are computed over many rows, where it is a kernel.
+    pub(crate) kernels: Option<[Kernel; 2]>,
 }
 
 /// A routine of ints, for both types, with the test whether the exact result lies outside the type.
@@ -50,7 +50,7 @@ macro_rules! routines {
             name: $name,
             wide: |a, _, _| { let $a = f64::from_word(a); ($e).to_word() },
             narrow: |a, _, _| { let $a = f64::from(f32::from_word(a)); (($e) as f32).to_word() },
-            inline: None,
+            kernels: None,
         };
     )*};
     ($($constant:ident $name:literal |$a:ident, $b:ident| $e:expr;)*) => {$(
@@ -61,7 +61,7 @@ macro_rules! routines {
                 let ($a, $b) = (f64::from(f32::from_word(a)), f64::from(f32::from_word(b)));
                 (($e) as f32).to_word()
             },
-            inline: None,
+            kernels: None,
         };
     )*};
 }
@@ -69,32 +69,46 @@ macro_rules! routines {
 /// Routines that are written over [`Lanes`](super::lanes::Lanes) and computed by what the processor has: kernels of which nodes
 /// are made too, and what these call where it is rare. First the words that they take, of which some are arguments.
 macro_rules! over_lanes {
-    ($words:tt $args:tt: $($constant:ident $name:literal $path:path, $inline:expr;)*) => {$(
+    ($words:tt $args:tt: $($constant:ident $name:literal $path:path, $kernels:expr;)*) => {$(
         pub(crate) static $constant: Routine = Routine {
             name: $name,
-            wide: over_lanes!(@ wide $words $args $path),
-            narrow: over_lanes!(@ narrow $words $args $path),
-            inline: $inline,
+            wide: over_lanes!(@ f64 $words $args $path),
+            narrow: over_lanes!(@ f32 $words $args $path),
+            kernels: $kernels,
         };
     )*};
-    (@ wide ($($word:tt)*) ($($x:ident)*) $path:path) => {
+    (@ $t:ident ($($word:tt)*) ($($x:ident)*) $path:path) => {
         |$($word),*| {
-            $(let $x = f64::from_word($x);)*
-            fused(|| $path(&Fused, $($x),*), || $path(&Plain, $($x),*)).to_word()
-        }
-    };
-    (@ narrow ($($word:tt)*) ($($x:ident)*) $path:path) => {
-        |$($word),*| {
-            $(let $x = f64::from(f32::from_word($x));)*
-            (fused(|| $path(&Fused, $($x),*), || $path(&Plain, $($x),*)) as f32).to_word()
+            $(let $x = f64::from($t::from_word($x));)*
+            (fused(|| $path(&Fused, $($x),*), || $path(&Plain, $($x),*)) as $t).to_word()
         }
     };
 }
 macro_rules! kernels {
     ($words:tt $args:tt: $($constant:ident $name:literal $path:path;)*) => {$(
-        over_lanes! { $words $args: $constant $name $path, Some(kernels!(@ $args $path)); }
+        over_lanes! {
+            $words $args: $constant $name $path,
+            Some([
+                kernels!(@ f64 $words $args $path, $constant.wide),
+                kernels!(@ f32 $words $args $path, $constant.narrow),
+            ]);
+        }
     )*};
-    (@ ($($x:ident)*) $path:path) => { |b, args| inline(b, args, |l, [$($x),*]| $path(l, $($x),*)) };
+    (@ $t:ident ($($operand:tt)*) ($($x:ident)*) $path:path, $meaning:expr) => {
+        Kernel {
+            inline: |b, args| inline(b, args, |l, [$($x),*]| $path(l, $($x),*)),
+            rows: |out, $($operand),*| {
+                struct This;
+                impl blocks::Formula<{ [$(stringify!($x)),*].len() }> for This {
+                    #[inline(always)]
+                    fn usual(l: &Usual, [$($x),*]: [f64; [$(stringify!($x)),*].len()]) -> f64 {
+                        $path(l, $($x),*)
+                    }
+                }
+                blocks::rows::<$t, _, _>(out, [$($x),*], This, $meaning)
+            },
+        }
+    };
 }
 
 /// Makes nodes of a kernel: for `f32` by way of `f64`.
@@ -183,7 +197,7 @@ pub(crate) const NEXTAFTER: Routine = Routine {
     name: "nextafter",
     wide: |a, b, _| libm::nextafter(f64::from_word(a), f64::from_word(b)).to_word(),
     narrow: |a, b, _| libm::nextafterf(f32::from_word(a), f32::from_word(b)).to_word(),
-    inline: None,
+    kernels: None,
 };
 
 /// A float times two to an `i64`. An `f32` scaled as an `f64` is exact where its rounding matters.
@@ -191,7 +205,7 @@ pub(crate) const LDEXP: Routine = Routine {
     name: "ldexp",
     wide: |a, n, _| ldexp(f64::from_word(a), n as i64).to_word(),
     narrow: |a, n, _| (ldexp(f64::from(f32::from_word(a)), n as i64) as f32).to_word(),
-    inline: None,
+    kernels: None,
 };
 
 /// A float rounded to an `i64` of decimal digits. The shortest decimal of an `f32` is its own, not the `f64`'s.
@@ -205,7 +219,7 @@ pub(crate) const ROUND_DIGITS: Routine = Routine {
         let x = f32::from_word(a);
         round_text(format_args!("{:e}", x.abs()), digits as i64).map_or(x, |v: f32| v.copysign(x)).to_word()
     },
-    inline: None,
+    kernels: None,
 };
 
 macro_rules! int_routines {

@@ -2,7 +2,7 @@
 //!
 //! The one idea: a kernel is a fixed sequence of IEEE 754 operations, look-ups and operations on bits. Over [`Nodes`] it
 //! makes nodes, which then are part of the formula: they share, fold and run as vector code with all the rest. Over
-//! [`Fused`] or [`Plain`] it computes, for folding, interpreting and single calls. Each method means the same operation of
+//! [`Fused`] or [`Plain`] it computes, for folding, interpreting and single calls; over [`Usual`] for rows without nodes. Each method means the same operation of
 //! the op table in either, so that results agree bit for bit.
 //!
 //! To add an operation: a method here, in the same order in both implementations. A kernel branches nowhere; what is rare is a
@@ -16,7 +16,7 @@ use crate::ir::build::Builder;
 use crate::ops::words::{Float as _, Word as _};
 use crate::ops::{Op, tables};
 use crate::types::{Type, Value};
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 
 /// Operations on `f64`, `i64` and tests, of one row or of all.
 #[allow(dead_code, reason = "a set that is whole")]
@@ -117,8 +117,21 @@ pub(crate) struct Fused;
 /// Computes, by any processor.
 pub(crate) struct Plain;
 
+/// Computes, by a processor that multiplies and adds at once, what is usual, and says whether it is what is rare that counts. Without
+/// calls, many rows are computed at once.
+#[derive(Default)]
+pub(crate) struct Usual(Cell<bool>);
+
+impl Usual {
+    /// Was anything rare asked for?
+    #[inline(always)]
+    pub(crate) fn is_wrong(&self) -> bool {
+        self.0.get()
+    }
+}
+
 macro_rules! computes {
-    ($($machine:ident |$a:ident, $b:ident, $c:ident| $fma:expr;)*) => {$(
+    ($($machine:ident |$a:ident, $b:ident, $c:ident| $fma:expr, |$l:ident, $test:ident, $slow:ident, $usual:ident| $rare:expr;)*) => {$(
         impl Lanes for $machine {
             type Float = f64;
             type Int = i64;
@@ -191,19 +204,23 @@ macro_rules! computes {
             fn ichoose(&self, test: bool, yes: i64, no: i64) -> i64 { if test { yes } else { no } }
             #[inline(always)]
             fn rare(&self, test: bool, routine: &'static Routine, args: &[f64], usual: f64) -> f64 {
-                if test {
+                let $slow = || {
                     let word = |i: usize| args.get(i).map_or(0, |a| a.to_bits());
                     f64::from_word((routine.wide)(word(0), word(1), word(2)))
-                } else {
-                    usual
-                }
+                };
+                let ($l, $test, $usual) = (self, test, usual);
+                $rare
             }
         }
     )*};
 }
 computes! {
-    Fused |a, b, c| a.mul_add(b, c);
-    Plain |a, b, c| a.fma_(b, c);
+    Fused |a, b, c| a.mul_add(b, c), |_l, test, slow, usual| if test { slow() } else { usual };
+    Plain |a, b, c| a.fma_(b, c), |_l, test, slow, usual| if test { slow() } else { usual };
+    Usual |a, b, c| a.mul_add(b, c), |l, test, _slow, usual| {
+        l.0.set(l.0.get() | test);
+        usual
+    };
 }
 
 /// Makes nodes.

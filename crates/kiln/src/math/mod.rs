@@ -15,6 +15,7 @@
 #[cfg(test)]
 mod accuracy;
 mod area;
+mod blocks;
 mod build;
 pub(crate) mod calls;
 mod exp;

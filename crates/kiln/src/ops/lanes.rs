@@ -4,7 +4,10 @@
 //! read and written as scalars, simple enough that the compiler makes vector code of the simple ones. To add a type: a
 //! line in `lanes!`. This file knows no operation.
 
-use super::words::Word;
+use super::words::{Float, Word};
+use crate::run::fused::{Work, widest};
+use crate::types::Type;
+use std::marker::PhantomData;
 
 /// What an operation does to rows of up to three operands: result, then operands, each as bytes of rows one behind the
 /// other. Absent operands are empty; as many rows are computed as all others have.
@@ -43,32 +46,63 @@ lanes! {
     f64: 8, |b| f64::from_le_bytes(b), |v| v.to_le_bytes();
 }
 
-/// Runs `f` over the rows of one operand.
-#[inline]
-pub(super) fn rows1<A: Lane, R: Lane>(out: &mut [u8], a: &[u8], f: impl Fn(A) -> R) {
-    for (out, a) in R::all_mut(out).iter_mut().zip(A::all(a)) {
-        *out = f(A::get(*a)).put();
-    }
+/// Loops over rows: what runs them, its name as work, operands and their types.
+macro_rules! loops {
+    ($($run:ident $Loop:ident |$($x:ident: $X:ident),+|;)*) => {$(
+        /// What happens to a row, by a processor that multiplies and adds at once and by any, and to which rows.
+        struct $Loop<'a, Fused, Plain, $($X,)+ R> {
+            $($x: &'a [u8],)+
+            fused: Fused,
+            plain: Plain,
+            types: PhantomData<fn($($X),+) -> R>,
+        }
+
+        impl<'a, Fused: Fn($($X),+) -> R, Plain: Fn($($X),+) -> R, $($X: Lane,)+ R: Lane> $Loop<'a, Fused, Plain, $($X,)+ R> {
+            #[inline(always)]
+            fn run(out: &mut [u8], $($x: &'a [u8],)+ f: impl Fn($($X),+) -> R) {
+                let out = R::all_mut(out);
+                $(let $x = $X::all($x);)+
+                let count = out.len()$(.min($x.len()))+;
+                let ($($x,)+ out) = ($(&$x[..count],)+ &mut out[..count]);
+                // By numbers, as it is clear then to the compiler that no row is outside, and all of them go in vectors.
+                for row in 0..count {
+                    out[row] = f($($X::get($x[row])),+).put();
+                }
+            }
+        }
+
+        impl<Fused: Fn($($X),+) -> R, Plain: Fn($($X),+) -> R, $($X: Lane,)+ R: Lane> Work for $Loop<'_, Fused, Plain, $($X,)+ R> {
+            #[inline(always)]
+            fn fused(self, out: &mut [u8]) {
+                Self::run(out, $(self.$x,)+ self.fused);
+            }
+            #[inline(always)]
+            fn plain(self, out: &mut [u8]) {
+                Self::run(out, $(self.$x,)+ self.plain);
+            }
+        }
+
+        /// Runs `f` over rows.
+        #[inline(always)]
+        pub(super) fn $run<$($X: Lane,)+ R: Lane>(out: &mut [u8], $($x: &[u8],)+ f: impl Fn($($X),+) -> R + Copy) {
+            widest(out, $Loop { $($x,)+ fused: f, plain: f, types: PhantomData });
+        }
+    )*};
+}
+loops! {
+    rows1 Loop1 |a: A|;
+    rows2 Loop2 |a: A, b: B|;
+    rows3 Loop3 |a: A, b: B, c: C|;
 }
 
-/// Runs `f` over the rows of two operands.
-#[inline]
-pub(super) fn rows2<A: Lane, B: Lane, R: Lane>(out: &mut [u8], a: &[u8], b: &[u8], f: impl Fn(A, B) -> R) {
-    for ((out, a), b) in R::all_mut(out).iter_mut().zip(A::all(a)).zip(B::all(b)) {
-        *out = f(A::get(*a), B::get(*b)).put();
+/// `a * b + c` with one rounding, by the instruction where there is one.
+pub(super) fn fma_rows(ty: Type) -> RowsMeaning {
+    macro_rules! fma {
+        ($t:ident) => {
+            |out, a, b, c| {
+                widest(out, Loop3 { a, b, c, fused: $t::mul_add, plain: <$t as Float>::fma_, types: PhantomData })
+            }
+        };
     }
-}
-
-/// Runs `f` over the rows of three operands.
-#[inline]
-pub(super) fn rows3<A: Lane, B: Lane, C: Lane, R: Lane>(
-    out: &mut [u8],
-    a: &[u8],
-    b: &[u8],
-    c: &[u8],
-    f: impl Fn(A, B, C) -> R,
-) {
-    for (((out, a), b), c) in R::all_mut(out).iter_mut().zip(A::all(a)).zip(B::all(b)).zip(C::all(c)) {
-        *out = f(A::get(*a), B::get(*b), C::get(*c)).put();
-    }
+    if ty == Type::F32 { fma!(f32) } else { fma!(f64) }
 }

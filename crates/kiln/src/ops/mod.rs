@@ -309,8 +309,11 @@ impl Op {
     /// What the operation does to rows of type `ty`: the operands' type, but for choices and bits that become another type,
     /// where it is the result's.
     #[inline]
-    pub(crate) const fn rows_meaning(self, ty: Type) -> Option<RowsMeaning> {
-        ROWS_MEANINGS[self as usize][ty as usize]
+    pub(crate) fn rows_meaning(self, ty: Type) -> Option<RowsMeaning> {
+        match self {
+            Op::Fma if ty.is_float() => Some(lanes::fma_rows(ty)),
+            _ => ROWS_MEANINGS[self as usize][ty as usize],
+        }
     }
 
     /// Has the operation this property?
@@ -372,6 +375,7 @@ pub(crate) fn rows_conversion(from: Type, to: Type) -> RowsMeaning {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::run::fused::{AT_MOST, Width};
 
     #[test]
     fn rows_stand_in_order_and_texts_differ() {
@@ -447,13 +451,19 @@ mod tests {
             let count = words[0].len();
             let mut out = vec![0xaa; count * size(result)];
             let operands: Vec<Vec<u8>> = words.iter().zip(types).map(|(w, ty)| bytes(ty, w)).collect();
-            rows(&mut out, &operands[0], &operands[1], &operands[2]);
-            for row in 0..count {
-                let mut word = [0; 8];
-                word[..size(result)].copy_from_slice(&out[row * size(result)..][..size(result)]);
-                let (a, b, c) = (words[0][row], words[1][row], words[2][row]);
-                let (want, got) = (meaning(a, b, c), u64::from_le_bytes(word));
-                assert!(same(result, want, got), "{what} {types:?}: {a:x} {b:x} {c:x}: {got:x}, not {want:x}");
+            for width in [Width::Plain, Width::Fused, Width::Wide] {
+                AT_MOST.set(width);
+                rows(&mut out, &operands[0], &operands[1], &operands[2]);
+                for row in 0..count {
+                    let mut word = [0; 8];
+                    word[..size(result)].copy_from_slice(&out[row * size(result)..][..size(result)]);
+                    let (a, b, c) = (words[0][row], words[1][row], words[2][row]);
+                    let (want, got) = (meaning(a, b, c), u64::from_le_bytes(word));
+                    assert!(
+                        same(result, want, got),
+                        "{what} {types:?} by {width:?}: {a:x} {b:x} {c:x}: {got:x}, not {want:x}"
+                    );
+                }
             }
         };
         for &op in Op::ALL {

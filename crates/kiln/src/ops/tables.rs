@@ -28,8 +28,9 @@ pub(crate) const EXP2_DOWN_HIGH: i64 = 8;
 /// What rounding has taken from them.
 pub(crate) const EXP2_DOWN_LOW: i64 = 9;
 
+// Not a `static`, which would be memory that stores might change as far as the compiler knows where a look-up is inlined.
 #[rustfmt::skip]
-static TABLES: [[u64; ENTRIES]; 10] = [
+const TABLES: &[[u64; ENTRIES]; 10] = &[
     [0x3ff0000000000000, 0x3ff172b83c7d517b, 0x3ff306fe0a31b715, 0x3ff4bfdad5362a27, 0x3ff6a09e667f3bcd, 0x3ff8ace5422aa0db, 0x3ffae89f995ad3ad, 0x3ffd5818dcfba487],
     [0x0000000000000000, 0xbc819041b9d78a76, 0x3c86f46ad23182e4, 0x3c7d4397afec42e2, 0xbc9bdd3413b26456, 0x3c96e9f156864b27, 0x3c97a1cd345dcc81, 0x3c82ed02d75b3707],
     [0x3ff0000000000000, 0x3fed000000000000, 0x3fea000000000000, 0x3fe7a00000000000, 0x3fe5a00000000000, 0x3fe4000000000000, 0x3fe2800000000000, 0x3fe1400000000000],
@@ -43,11 +44,13 @@ static TABLES: [[u64; ENTRIES]; 10] = [
 ];
 
 /// The table with this number, modulo how many there are.
+#[inline]
 pub(crate) fn entries(table: i64) -> &'static [u64; ENTRIES] {
     &TABLES[(table as usize) % TABLES.len()]
 }
 
 /// The entry with this number, modulo how many there are.
+#[inline]
 pub(crate) fn lookup(index: i64, table: i64) -> i64 {
     entries(table)[index as usize % ENTRIES] as i64
 }

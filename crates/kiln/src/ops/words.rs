@@ -140,10 +140,10 @@ pub(crate) trait Float: Word {
 }
 
 macro_rules! float {
-    ($($t:ident: $sqrt:ident $floor:ident $ceil:ident $trunc:ident $rint:ident $round:ident $fma:ident $fmod:ident;)*) => {$(
+    ($($t:ident: $floor:ident $ceil:ident $trunc:ident $rint:ident $round:ident $fma:ident $fmod:ident;)*) => {$(
         impl Float for $t {
             #[inline]
-            fn square_root(self) -> Self { libm::$sqrt(self) }
+            fn square_root(self) -> Self { self.sqrt() }
             #[inline]
             fn floor_(self) -> Self { libm::$floor(self) }
             #[inline]
@@ -217,6 +217,6 @@ macro_rules! float {
     )*};
 }
 float! {
-    f32: sqrtf floorf ceilf truncf rintf roundf fmaf fmodf;
-    f64: sqrt floor ceil trunc rint round fma fmod;
+    f32: floorf ceilf truncf rintf roundf fmaf fmodf;
+    f64: floor ceil trunc rint round fma fmod;
 }

@@ -47,6 +47,13 @@ struct Operand {
     ty: Type,
 }
 
+impl Operand {
+    /// The bytes of its first `rows` rows.
+    fn rows(self, memory: &Memory, rows: usize) -> &[u8] {
+        &memory.slots[self.slot as usize][..rows * bytes_of(self.ty)]
+    }
+}
+
 /// One operation.
 struct Step {
     what: What,
@@ -190,12 +197,8 @@ impl Blocks {
         match &step.what {
             What::Op(meaning, operands) => {
                 let mut out = std::mem::take(&mut memory.slots[step.out.slot as usize]);
-                let bytes = |operand: Option<Operand>| match operand {
-                    Some(Operand { slot, ty }) => &memory.slots[slot as usize][..rows * bytes_of(ty)],
-                    None => &[],
-                };
-                let [a, b, c] = operands.map(bytes);
-                meaning(&mut out[..rows * bytes_of(step.out.ty)], a, b, c);
+                let bytes = |i: usize| operands[i].map_or(&[][..], |operand| operand.rows(memory, rows));
+                meaning(&mut out[..rows * bytes_of(step.out.ty)], bytes(0), bytes(1), bytes(2));
                 memory.slots[step.out.slot as usize] = out;
                 true
             }
@@ -223,7 +226,7 @@ impl Blocks {
         }
     }
 
-    /// Calls a function row by row; false if a call fails.
+    /// Calls a function, row by row unless it is a kernel; false if a call fails.
     #[allow(clippy::too_many_arguments, reason = "the parts of a step, taken out of the memory")]
     fn call(
         &self,
@@ -240,7 +243,13 @@ impl Blocks {
             args.get(i).map_or(0, |arg| word(&memory.slots[arg.slot as usize], arg.ty, row))
         };
         match &self.callees[callee as usize].target {
-            Target::Builtin(meaning, _) => {
+            Target::Builtin(_, Some(kernel)) => {
+                // What rows give that are not of the mask is harmless.
+                let bytes = |i: usize| args.get(i).map_or(&[][..], |arg| arg.rows(memory, rows));
+                (kernel.rows)(&mut out[..rows * bytes_of(ty)], bytes(0), bytes(1), bytes(2));
+                true
+            }
+            Target::Builtin(meaning, None) => {
                 for row in (0..rows).filter(|&row| runs(row)) {
                     let [a, b, c] = [0, 1, 2].map(|i| argument(memory, i, row));
                     set_word(out, ty, row, meaning(a, b, c));
