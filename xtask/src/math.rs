@@ -2,10 +2,11 @@
 //!
 //! The one idea: kernels are measured where they are fastest, over columns, beside correctly rounded results, which tell
 //! which results are not correctly rounded; only of those is the true error computed, from 200 bits. Half of the inputs are
-//! random bits, half spread over the range that matters, and some are neighbours of the worst ones so far. Functions of one
-//! `f32` are compared on all inputs.
+//! random bits, half spread over the range that matters, and some are neighbours of the worst ones so far; before all these come
+//! inputs that others found to be hard. Functions of one `f32` are compared on all inputs.
 //!
-//! What is found is kept in testdata/math.tsv, and goes on from there: samples add up, the worst input stays.
+//! What is found is kept in testdata/math.tsv, and goes on from there: samples add up, the worst input stays. A campaign that
+//! is interrupted loses a minute at most.
 
 mod special;
 
@@ -23,6 +24,9 @@ pub(crate) struct Arguments {
     /// Inputs of each function of `f64`.
     #[arg(long, default_value_t = 10_000_000)]
     samples: u64,
+    /// Go on until so many inputs were measured in all, instead of `--samples` more.
+    #[arg(long)]
+    up_to: Option<u64>,
     /// Compare functions of one `f32` on all inputs instead.
     #[arg(long)]
     f32: bool,
@@ -45,6 +49,8 @@ struct Row {
 /// Bits of exact results, and of what goes into them.
 const PRECISION: usize = 256;
 const NEAREST: RoundingMode = RoundingMode::ToEven;
+/// Wrong results of functions of `f32` that are shown.
+const MOST_SHOWN: u64 = 100;
 /// Rows of a column call.
 const ROWS: usize = 1 << 16;
 
@@ -207,50 +213,152 @@ fn error(row: &Row, input: [f64; 2], got: f64, consts: &mut Consts) -> f64 {
     value(&scale(scale(left, -unit / 2), -unit - -unit / 2)).abs()
 }
 
-/// Inputs: half of them random bits, half in the range, every sixteenth a neighbour of the worst so far.
-fn fill(row: &Row, random: &mut Random, worst: [f64; 2], columns: &mut [Vec<f64>; 2]) {
-    let ranges = [Some(row.range), row.second];
+/// The worst inputs that were met, one of each binade, from which others are tried.
+struct Summits(Vec<(f64, [f64; 2])>);
+
+impl Summits {
+    const MOST: usize = 16;
+
+    /// Takes the input if it is worse than another.
+    fn note(&mut self, error: f64, input: [f64; 2]) {
+        let binade = |x: f64| x.to_bits() >> 52;
+        let is_near = |other: &(f64, [f64; 2])| binade(other.1[0]) == binade(input[0]);
+        let least = |one: &&mut (f64, [f64; 2]), other: &&mut (f64, [f64; 2])| one.0.total_cmp(&other.0);
+        let place = match self.0.iter().position(is_near) {
+            Some(at) => self.0.get_mut(at),
+            None if self.0.len() < Self::MOST => return self.0.push((error, input)),
+            None => self.0.iter_mut().min_by(least),
+        };
+        if let Some(place) = place.filter(|place| place.0 < error) {
+            *place = (error, input);
+        }
+    }
+
+    /// An input near one of them: from the next number to far away.
+    fn near(&self, random: &mut Random) -> [f64; 2] {
+        let Some((_, input)) = self.0.get(random.bits() as usize % self.0.len().max(1)) else { return [1.0, 1.0] };
+        input.map(|x| {
+            let step = random.bits() >> (20 + random.bits() % 44);
+            let bits = x.to_bits();
+            f64::from_bits(if step & 1 == 0 { bits.wrapping_add(step / 2) } else { bits.wrapping_sub(step / 2) })
+        })
+    }
+}
+
+/// Inputs: half of them random bits, half in the range, every sixteenth a neighbour of one of the worst so far.
+fn fill(row: &Row, random: &mut Random, summits: &Summits, columns: &mut [Vec<f64>; 2]) {
+    let ranges = [row.range, row.second.unwrap_or_default()];
     for i in 0..ROWS {
-        for (column, range) in columns.iter_mut().zip(ranges) {
-            let Some(range) = range else { continue };
-            let near = worst[usize::from(range != row.range && row.second.is_some())];
-            column[i] = match i % 16 {
-                0 => f64::from_bits(near.to_bits().wrapping_add(random.bits() >> 44).wrapping_sub(1 << 19)),
-                n if n % 2 == 1 => random.between(range),
-                _ => f64::from_bits(random.bits()),
-            };
+        let input = match i % 16 {
+            0 => summits.near(random),
+            n if n % 2 == 1 => ranges.map(|range| random.between(range)),
+            _ => [0; 2].map(|_| f64::from_bits(random.bits())),
+        };
+        for (column, x) in columns.iter_mut().zip(input) {
+            column[i] = x;
         }
     }
 }
 
-fn measure(row: &Row, function: &Function, samples: u64, mut random: Random, found: &mut Found) -> Result<(), String> {
-    let mut consts = Consts::new().map_err(|error| format!("{error:?}"))?;
-    let mut columns = [vec![0.0; ROWS], vec![0.0; ROWS]];
-    let mut out = vec![0.0; ROWS];
-    let count = samples.div_ceil(ROWS as u64);
-    for _ in 0..count {
-        fill(row, &mut random, found.input, &mut columns);
-        let run = if row.second.is_some() {
-            function.eval_columns(&[&columns[0], &columns[1]], &mut out)
+/// One measurement.
+struct Campaign<'a> {
+    row: &'a Row,
+    function: Function,
+    consts: Consts,
+    summits: Summits,
+    found: Found,
+    out: Vec<f64>,
+}
+
+impl Campaign<'_> {
+    /// The worst input.
+    fn input(&self) -> String {
+        let [x, y] = self.found.input;
+        if self.row.second.is_some() { format!("{x:e}, {y:e}") } else { format!("{x:e}") }
+    }
+
+    fn save(&self) -> Result<(), String> {
+        let Found { samples, misrounded, error, .. } = self.found;
+        save(self.row.name, format!("{samples}\t{misrounded}\t{error:.4}\t{}", self.input()))
+    }
+
+    /// Compares the results of these inputs.
+    fn compare(&mut self, columns: &[Vec<f64>; 2]) -> Result<(), String> {
+        self.out.resize(columns[0].len(), 0.0);
+        let run = if self.row.second.is_some() {
+            self.function.eval_columns(&[&columns[0], &columns[1]], &mut self.out)
         } else {
-            function.eval_columns(&[&columns[0]], &mut out)
+            self.function.eval_columns(&[&columns[0]], &mut self.out)
         };
         run.map_err(|error| error.to_string())?;
-        for (i, &got) in out.iter().enumerate() {
+        for (i, &got) in self.out.iter().enumerate() {
             let input = [columns[0][i], columns[1][i]];
-            let nearest = (row.nearest)(input[0], input[1]);
+            let nearest = (self.row.nearest)(input[0], input[1]);
             if got == nearest || got.is_nan() && nearest.is_nan() {
                 continue;
             }
-            found.misrounded += 1;
-            let error = if nearest.is_finite() { error(row, input, got, &mut consts) } else { f64::INFINITY };
-            if error > found.error || error.is_nan() {
-                (found.error, found.input) = (error, input);
+            self.found.misrounded += 1;
+            let is_number = nearest.is_finite();
+            let error = if is_number { error(self.row, input, got, &mut self.consts) } else { f64::INFINITY };
+            self.summits.note(error, input);
+            if error > self.found.error || error.is_nan() {
+                (self.found.error, self.found.input) = (error, input);
             }
         }
-        found.samples += ROWS as u64;
+        Ok(())
     }
-    Ok(())
+}
+
+/// A number as C writes it: `-0x1.8p-3`.
+fn hexadecimal(text: &str) -> Option<f64> {
+    let (size, sign) = text.strip_prefix('-').map_or((text, 1.0), |size| (size, -1.0));
+    let (mantissa, exponent) = size.strip_prefix("0x")?.split_once('p')?;
+    let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
+    let fraction = fraction.trim_end_matches('0');
+    let digits = u64::from_str_radix(&format!("{whole}{fraction}"), 16).ok()?;
+    let exponent = exponent.parse::<i32>().ok()? - 4 * fraction.len() as i32;
+    // In two steps, neither of which rounds where the number itself is one.
+    Some(sign * digits as f64 * 2f64.powi(exponent / 2) * 2f64.powi(exponent - exponent / 2))
+}
+
+/// Inputs that others found to be hard; none where the list is absent.
+fn hard_inputs(name: &str) -> [Vec<f64>; 2] {
+    let path = crate::root().join("../shared/data/worst_inputs.tsv");
+    let mut columns = [vec![], vec![]];
+    let Ok(text) = std::fs::read_to_string(&path) else {
+        println!("no hard inputs: {} is absent", path.display());
+        return columns;
+    };
+    for line in text.lines().skip(1) {
+        let fields: Vec<&str> = line.split('\t').collect();
+        let is_one = match fields[..] {
+            [function, "f64", ..] => function == name || function.strip_prefix('t') == Some(name),
+            _ => false,
+        };
+        if let Some(x) = fields.get(2).and_then(|x| hexadecimal(x)).filter(|_| is_one) {
+            columns[0].push(x);
+            columns[1].push(fields.get(3).and_then(|y| hexadecimal(y)).unwrap_or(1.0));
+        }
+    }
+    columns
+}
+
+/// Measures; what was found so far is saved often enough that little is lost with the process.
+fn measure(campaign: &mut Campaign<'_>, samples: u64, mut random: Random) -> Result<(), String> {
+    const BETWEEN_SAVES: u64 = 1 << 24;
+    let hard = hard_inputs(campaign.row.name);
+    campaign.compare(&hard)?;
+    let mut columns = [vec![0.0; ROWS], vec![0.0; ROWS]];
+    let end = campaign.found.samples + samples;
+    while campaign.found.samples < end {
+        fill(campaign.row, &mut random, &campaign.summits, &mut columns);
+        campaign.compare(&columns)?;
+        campaign.found.samples += ROWS as u64;
+        if campaign.found.samples.is_multiple_of(BETWEEN_SAVES) {
+            campaign.save()?;
+        }
+    }
+    campaign.save()
 }
 
 /// Compares all 2^32 inputs; gives how many results are not the nearest, and the first such input.
@@ -265,6 +373,9 @@ fn measure_f32(nearest: fn(f32) -> f32, function: &Function) -> Result<(u64, Opt
             if got.to_bits() != want.to_bits() && !(got.is_nan() && want.is_nan()) {
                 wrong += 1;
                 first = first.or(Some(x));
+                if wrong <= MOST_SHOWN {
+                    println!("{:08x} {x:e}: {got:e} is not {want:e} ({:08x})", x.to_bits(), want.to_bits());
+                }
             }
         }
     }
@@ -335,20 +446,26 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), String> {
         } else {
             (format!("{}(x)", row.name), "x: f64")
         };
-        let function = compile(&engine, &text, params)?;
-        let mut found = known(row.name);
+        let found = known(row.name);
+        let missing = arguments.up_to.map_or(arguments.samples, |most| most.saturating_sub(found.samples));
         let random = Random(arguments.seed.unwrap_or(found.samples ^ 0x5eed << 40));
-        measure(row, &function, arguments.samples, random, &mut found)?;
-        let Found { samples, misrounded, error, input } = &found;
-        let at =
-            if row.second.is_some() { format!("{:e}, {:e}", input[0], input[1]) } else { format!("{:e}", input[0]) };
-        let share = 100.0 * *misrounded as f64 / *samples as f64;
+        let mut campaign = Campaign {
+            row,
+            function: compile(&engine, &text, params)?,
+            consts: Consts::new().map_err(|error| format!("{error:?}"))?,
+            summits: Summits(vec![(found.error, found.input)]),
+            found,
+            out: Vec::new(),
+        };
+        measure(&mut campaign, missing, random)?;
+        let Found { samples, misrounded, error, .. } = campaign.found;
+        let share = 100.0 * misrounded as f64 / samples as f64;
         println!(
-            "{}: {error:.4} units at {at}; {share:.3} % of {samples} not the nearest ({:.0?})",
+            "{}: {error:.4} units at {}; {share:.3} % of {samples} not the nearest ({:.0?})",
             row.name,
+            campaign.input(),
             start.elapsed()
         );
-        save(row.name, format!("{samples}\t{misrounded}\t{error:.4}\t{at}"))?;
     }
     Ok(())
 }

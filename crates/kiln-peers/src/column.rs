@@ -7,8 +7,8 @@ use crate::formula::{Formula, Input};
 use std::ops::{Deref, DerefMut};
 
 /// Floats that begin at a multiple of 64 bytes.
-pub(crate) struct Column {
-    memory: Vec<f64>,
+pub(crate) struct Column<T = f64> {
+    memory: Vec<T>,
     start: usize,
     rows: usize,
 }
@@ -16,18 +16,20 @@ pub(crate) struct Column {
 /// Bytes of alignment.
 const ALIGNMENT: usize = 64;
 
-impl Column {
+impl<T: Copy + Default> Column<T> {
     /// Zeros.
-    pub(crate) fn new(rows: usize) -> Column {
-        let mut memory: Vec<f64> = Vec::with_capacity(rows + ALIGNMENT / size_of::<f64>());
+    pub(crate) fn new(rows: usize) -> Column<T> {
+        let mut memory: Vec<T> = Vec::with_capacity(rows + ALIGNMENT / size_of::<T>());
         let start = memory.as_ptr().align_offset(ALIGNMENT);
         // Pages are asked for before they are touched.
-        memory.resize(start, 0.0);
-        memory.resize(start + rows, 0.0);
+        memory.resize(start, T::default());
+        memory.resize(start + rows, T::default());
         foreign::advise_large_pages(&mut memory);
         Column { memory, start, rows }
     }
+}
 
+impl Column {
     /// Evenly distributed numbers from the input's range, the same in every run.
     fn random(seed: u64, input: &Input, rows: usize) -> Column {
         let mut column = Column::new(rows);
@@ -43,15 +45,15 @@ impl Column {
     }
 }
 
-impl Deref for Column {
-    type Target = [f64];
-    fn deref(&self) -> &[f64] {
+impl<T> Deref for Column<T> {
+    type Target = [T];
+    fn deref(&self) -> &[T] {
         &self.memory[self.start..self.start + self.rows]
     }
 }
 
-impl DerefMut for Column {
-    fn deref_mut(&mut self) -> &mut [f64] {
+impl<T> DerefMut for Column<T> {
+    fn deref_mut(&mut self) -> &mut [T] {
         &mut self.memory[self.start..self.start + self.rows]
     }
 }

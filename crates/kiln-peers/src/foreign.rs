@@ -101,8 +101,9 @@ pub(crate) struct Library(libloading::Library);
 impl Library {
     /// Loads it.
     pub(crate) fn open(path: &OsStr) -> Result<Rc<Library>, String> {
-        // SAFETY: the library was made from `engines/native.rs`' sources, which have no initialisers besides those of the
-        // languages' runtimes; that it loads and works is seen in `tests::engines_agree_with_kiln`.
+        // SAFETY: the library was made from the sources of `engines/native.rs` or `functions/native.rs`, which have no
+        // initialisers besides those of the languages' runtimes and of the vector libraries they are linked to; that it
+        // loads and works is seen in `tests::engines_agree_with_kiln` and `functions::tests::engines_agree_with_kiln`.
         let library = unsafe { libloading::Library::new(path) };
         library.map(|library| Rc::new(Library(library))).map_err(|error| error.to_string())
     }
@@ -120,6 +121,55 @@ impl Library {
         // SAFETY: `engines/native.rs` gives every function of this name the type `Loop`.
         let columns = unsafe { std::mem::transmute::<*const u8, Loop>(address) };
         Ok(Code { scalar, columns: Some(columns), inputs, _owner: self.clone() })
+    }
+}
+
+/// A float of the platform's C convention.
+pub(crate) trait Float: Copy {
+    /// How the names of its functions begin.
+    const PREFIX: &'static str;
+}
+
+impl Float for f64 {
+    const PREFIX: &'static str = "f64";
+}
+
+impl Float for f32 {
+    const PREFIX: &'static str = "f32";
+}
+
+/// A loop over columns of a type, and the library that it stands in.
+pub(crate) struct ColumnLoop<T> {
+    function: unsafe extern "C" fn(usize, *const *const T, *mut T),
+    inputs: usize,
+    _library: Rc<Library>,
+}
+
+impl Library {
+    /// The loop of a function of so many columns: `f64_NAME` or `f32_NAME`.
+    pub(crate) fn column_loop<T: Float>(self: &Rc<Self>, name: &str, inputs: usize) -> Result<ColumnLoop<T>, String> {
+        let address = self.address(&format!("{}_{name}", T::PREFIX))?;
+        // SAFETY: `functions/native.rs` gives every function whose name begins like this the type that is named here; a
+        // wrong one fails in `functions::tests::engines_agree_with_kiln`.
+        let function =
+            unsafe { std::mem::transmute::<*const u8, unsafe extern "C" fn(usize, *const *const T, *mut T)>(address) };
+        Ok(ColumnLoop { function, inputs, _library: self.clone() })
+    }
+}
+
+impl<T> ColumnLoop<T> {
+    /// Calls it.
+    pub(crate) fn run(&self, inputs: &[Column<T>], out: &mut [T])
+    where
+        T: Copy + Default,
+    {
+        assert!(inputs.len() == self.inputs && inputs.iter().all(|column| column.len() >= out.len()));
+        let addresses: [*const T; 2] =
+            std::array::from_fn(|at| inputs.get(at).map_or(std::ptr::null(), |c| c.as_ptr()));
+        // SAFETY: the loop reads `out.len()` rows of as many columns as the function has inputs, which the assertion has
+        // counted and which are at most two, and writes as many rows of `out`, which is borrowed mutably and so apart
+        // from them; a loop that goes further fails in `functions::tests::loops_end_where_columns_end`.
+        unsafe { (self.function)(out.len(), addresses.as_ptr(), out.as_mut_ptr()) }
     }
 }
 
@@ -175,10 +225,10 @@ impl Slots {
 }
 
 /// Asks for large pages for memory that is at least one of them long: all engines read the same columns.
-pub(crate) fn advise_large_pages(memory: &mut [f64]) {
+pub(crate) fn advise_large_pages<T>(memory: &mut [T]) {
     const PAGE: usize = 4096;
     let before = memory.as_ptr().align_offset(PAGE);
-    let bytes = memory.len().saturating_sub(before) * size_of::<f64>() / PAGE * PAGE;
+    let bytes = memory.len().saturating_sub(before) * size_of::<T>() / PAGE * PAGE;
     if bytes > 1 << 21 {
         let address = memory[before..].as_mut_ptr();
         // SAFETY: the whole pages from `address` on are inside of `memory`, which is borrowed, and the advice does not

@@ -14,6 +14,7 @@ mod engines;
 #[allow(unsafe_code, reason = "it calls machine code that other engines have made, and loads libraries")]
 mod foreign;
 mod formula;
+mod functions;
 mod machine;
 mod measure;
 mod print;
@@ -49,6 +50,8 @@ enum Command {
     Columns(Options),
     /// All of these, with one table of means.
     All(Options),
+    /// What a row of each function costs beside vector libraries, and how far off the results are.
+    Functions(functions::Arguments),
     /// Answer lines `ENGINE FORMULA ROWS` with nanoseconds a row: for programs that take turns with this one.
     Serve(Options),
     /// Print the formulas in the syntax of an engine, as JSON.
@@ -242,6 +245,7 @@ fn run(command: Command) -> Result<(), String> {
             let all: Vec<&Results> = [&compile, &call].into_iter().chain(&columns).collect();
             session.show(&all)
         }
+        Command::Functions(arguments) => functions::run(&arguments),
         Command::Serve(options) => {
             let mut session = Session::new(options)?;
             session.prepare()?;

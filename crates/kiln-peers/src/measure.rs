@@ -12,7 +12,7 @@ use std::hint::black_box;
 use std::time::{Duration, Instant};
 
 /// A sample lasts at least so long.
-const SPAN: Duration = Duration::from_micros(500);
+pub(crate) const SPAN: Duration = Duration::from_micros(500);
 
 /// Rows of calls, and rows whose errors are looked at.
 pub(crate) const ROWS: usize = 4096;
@@ -36,14 +36,14 @@ pub(crate) fn median(times: &mut [f64]) -> Option<f64> {
 }
 
 /// Runs `work` and gives the time it took.
-fn time(work: &mut dyn FnMut()) -> Duration {
+pub(crate) fn time(work: &mut dyn FnMut()) -> Duration {
     let start = Instant::now();
     work();
     start.elapsed()
 }
 
 /// How often `work` has to run for a sample.
-fn repeats(work: &mut dyn FnMut()) -> u32 {
+pub(crate) fn repeats(work: &mut dyn FnMut()) -> u32 {
     work();
     let mut repeats = 1;
     loop {

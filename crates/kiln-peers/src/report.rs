@@ -88,13 +88,13 @@ fn shown(value: Option<f64>) -> String {
 }
 
 /// The geometric mean, and of how many.
-fn mean(values: impl Iterator<Item = f64>) -> Option<(f64, usize)> {
+pub(crate) fn mean(values: impl Iterator<Item = f64>) -> Option<(f64, usize)> {
     let logs: Vec<f64> = values.map(f64::ln).collect();
     (!logs.is_empty()).then(|| ((logs.iter().sum::<f64>() / logs.len() as f64).exp(), logs.len()))
 }
 
 /// A mean, with the number of formulas where it is not `all`.
-fn mean_shown(mean: Option<(f64, usize)>, all: usize) -> String {
+pub(crate) fn mean_shown(mean: Option<(f64, usize)>, all: usize) -> String {
     match mean {
         None => "-".to_owned(),
         Some((value, count)) if count == all => number(value),

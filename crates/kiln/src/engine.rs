@@ -358,10 +358,12 @@ impl<'a> Formula<'a> {
     /// not use stay inputs.
     #[must_use]
     pub fn params(mut self, list: &str) -> Self {
-        match crate::text::parse_params(list) {
+        let mut compiler = self.shared.compiler();
+        match compiler.front.parse_list(list) {
             Ok(params) => self.params.get_or_insert_default().extend(params),
             Err(diagnostics) => self.error = Some(Error::Formula { source: list.to_owned(), diagnostics }),
         }
+        self.shared.put_back(compiler);
         self
     }
 

@@ -248,7 +248,7 @@ impl Compiler {
             node_limit: request.limits.nodes,
             trace,
             contract: request.level >= Level::V3,
-            inline: false,
+            inline: None,
         });
         let source = if request.definitions.is_empty() { source } else { &self.whole };
         self.front.check(source, request, &mut self.builder);
@@ -349,7 +349,7 @@ impl Compiler {
         let ways = self.optimiser.spread(&mut self.builder, &|r| schedule.arm_costs(r), most);
         if level >= Level::V3 {
             // Below, what kernels are made of would be calls itself. They come last: their choices are no branches.
-            self.optimiser.inline(&mut self.builder);
+            self.optimiser.inline(&mut self.builder, crate::math::kernel_of);
         }
         let func = &self.builder.func;
         debug_assert_eq!(verify::verify(func), Ok(()));

@@ -89,6 +89,29 @@ fn unsafe_stands_in_two_modules_only() {
     }
 }
 
+/// What reaches a library for arithmetic, and the files that may name it. (`mul_add` is an instruction where these use it.)
+#[rustfmt::skip]
+const LIBRARIES: &[(&[&str], &[&str])] = &[
+    (&["libm::"], &["math/calls.rs"]),
+    (&["mul_add"], &["math/lanes.rs", "ops/lanes.rs"]),
+    (&[".floor()", ".ceil()", ".trunc()", ".round()", ".fract()", ".round_ties_even()"], &[]),
+    (&[".powi(", ".powf(", ".exp()", ".ln()", ".log2()", ".log10()", ".sin()", ".cos()", ".cbrt()", ".hypot("], &[]),
+];
+
+#[test]
+fn results_come_from_no_library() {
+    let mut wrong = String::new();
+    for file in sources().iter().filter(|file| !file.is_test) {
+        let code = file.text.split("#[cfg(test)]\nmod tests {").next().unwrap_or("");
+        for (names, allowed) in LIBRARIES {
+            for name in names.iter().filter(|name| code.contains(**name) && !allowed.contains(&file.path.as_str())) {
+                let _ = writeln!(wrong, "{} uses `{name}`: see ops/exact.rs", file.path);
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "\n{wrong}");
+}
+
 #[test]
 fn every_unsafe_block_says_why_it_is_sound() {
     for file in sources().iter().filter(|file| !file.is_test) {

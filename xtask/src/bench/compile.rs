@@ -9,8 +9,8 @@ use std::time::Instant;
 /// Compilations per round: enough for the clock, few enough to interleave.
 const REPEAT: usize = 64;
 
-const COLUMNS: [&str; 9] =
-    ["strict", "batch", "dual", "parse", "check+build", "allocate", "encode", "seal strict", "seal dual"];
+const COLUMNS: [&str; 10] =
+    ["strict", "batch", "dual", "parse", "check+build", "allocate", "encode", "seal strict", "seal dual", "kernel"];
 
 pub(super) fn run(formulas: &[Formula], rounds: usize, scaling: bool) -> Result<(), String> {
     let engine = |mode| {
@@ -36,7 +36,7 @@ pub(super) fn run(formulas: &[Formula], rounds: usize, scaling: bool) -> Result<
 }
 
 /// Microseconds each, in the order of [`COLUMNS`].
-fn round(text: &str, strict: &Engine, dual: &Engine, stages: &mut [Stages; 2]) -> [f64; 9] {
+fn round(text: &str, strict: &Engine, dual: &Engine, stages: &mut [Stages; 2]) -> [f64; 10] {
     let one = |engine: &Engine| time(|| drop(black_box(engine.compile(text))));
     let start = Instant::now();
     let mut batch = strict.batch();
@@ -48,15 +48,21 @@ fn round(text: &str, strict: &Engine, dual: &Engine, stages: &mut [Stages; 2]) -
     drop(functions);
     let [first, second] = stages;
     let parse = time(|| first.parse(black_box(text)));
-    let check = time(|| _ = black_box(first.check(text))) - parse;
+    let parse_and_check = time(|| _ = black_box(first.check(text)));
+    let check = parse_and_check - parse;
     let allocate = time(|| _ = black_box(first.allocate()));
     let encode = time(|| _ = black_box(first.encode()));
     let seal = time(|| drop(black_box(first.seal())));
+    // Making a kernel takes the values with it.
+    let kernel = time(|| {
+        first.check(text);
+        black_box(first.kernel());
+    }) - parse_and_check;
     second.check(text);
     second.allocate();
     second.encode();
     let seal_dual = time(|| drop(black_box(second.seal())));
-    [one(strict), batch, one(dual), parse, check, allocate, encode, seal, seal_dual]
+    [one(strict), batch, one(dual), parse, check, allocate, encode, seal, seal_dual, kernel]
 }
 
 /// Microseconds of one run of `work`.
@@ -68,7 +74,8 @@ fn time(mut work: impl FnMut()) -> f64 {
 
 fn table(formulas: &[Formula], times: &mut [Vec<Vec<f64>>], stages: &mut Stages) {
     println!("\nmicroseconds, medians of {} interleaved rounds of {REPEAT} compilations", times[0][0].len());
-    println!("strict, batch, dual: text to callable, and dropped; the others: one stage with its memory reused\n");
+    println!("strict, batch, dual: text to callable, and dropped; the others: one stage with its memory reused;");
+    println!("kernel: values to the bytes of a kernel over columns, functions within\n");
     println!("| formula | nodes | code bytes | {} |", COLUMNS.join(" | "));
     println!("|---|{}", "---|".repeat(COLUMNS.len() + 2));
     let medians: Vec<Vec<f64>> = times.iter_mut().map(|row| row.iter_mut().map(|t| median(t)).collect()).collect();

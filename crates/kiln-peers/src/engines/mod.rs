@@ -10,7 +10,7 @@ mod cranelift;
 mod fidget;
 mod interpreters;
 mod kiln;
-mod native;
+pub(crate) mod native;
 mod symjit;
 
 use crate::column::{Column, Data};

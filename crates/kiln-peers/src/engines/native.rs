@@ -57,7 +57,7 @@ pub(super) fn found(c_flags: &[String]) -> Vec<Box<dyn Engine>> {
 }
 
 /// The first line of what a compiler says about itself.
-fn version(program: &str) -> Option<String> {
+pub(crate) fn version(program: &str) -> Option<String> {
     let output = Command::new(program).arg("--version").output().ok().filter(|output| output.status.success())?;
     String::from_utf8_lossy(&output.stdout).lines().next().map(str::to_owned)
 }
@@ -91,10 +91,10 @@ impl Engine for Native {
 }
 
 /// A folder that is removed with what is in it.
-struct Folder(PathBuf);
+pub(crate) struct Folder(pub(crate) PathBuf);
 
 impl Folder {
-    fn new() -> Result<Folder, String> {
+    pub(crate) fn new() -> Result<Folder, String> {
         static NUMBER: AtomicUsize = AtomicUsize::new(0);
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
         let path = env::temp_dir().join(format!("kiln-peers-{}-{number}", std::process::id()));
@@ -135,7 +135,7 @@ impl Native {
 }
 
 /// Runs a compiler to its end.
-fn run(command: &mut Command) -> Result<(), String> {
+pub(crate) fn run(command: &mut Command) -> Result<(), String> {
     let output = command.output().map_err(|error| format!("cannot run {command:?}: {error}"))?;
     if output.status.success() { Ok(()) } else { Err(String::from_utf8_lossy(&output.stderr).into_owned()) }
 }

@@ -29,12 +29,16 @@ pub(crate) struct BuildOptions {
     pub(crate) node_limit: u32,
     /// Keep a record of the rules that fired.
     pub(crate) trace: bool,
-    /// Make nodes of math kernels instead of calls. Their operations mean what they say, so nothing is `fast` then.
-    pub(crate) inline: bool,
+    /// Make nodes of math kernels instead of calls; whoever copies operations makes nodes of those that have a kernel here.
+    /// The operations of kernels mean what they say, so nothing is `fast` then.
+    pub(crate) inline: Option<KernelOf>,
 }
 
-/// What makes nodes of a call of a built-in function with these arguments.
+/// What makes nodes of a call of a built-in function with these arguments, or of an operation.
 pub(crate) type Inline = fn(&mut Builder, &[Ref]) -> Ref;
+
+/// The kernel of an operation with a result of a type.
+pub(crate) type KernelOf = fn(Op, Type) -> Option<Inline>;
 
 /// How a math kernel is computed over many rows.
 #[derive(Clone, Copy)]
@@ -54,7 +58,7 @@ impl BuildOptions {
         optimise: true,
         node_limit: 1 << 24,
         trace: false,
-        inline: false,
+        inline: None,
     };
 }
 
@@ -322,7 +326,7 @@ impl Builder {
             let bits = meaning(word(0), word(1), word(2));
             return self.const_bits(ty, bits);
         }
-        if let Some(kernel) = kernel.filter(|_| self.options.inline) {
+        if let Some(kernel) = kernel.filter(|_| self.options.inline.is_some()) {
             return (kernel.inline)(self, args);
         }
         let known = |c: &Callee| matches!(c.target, Target::Builtin(..)) && c.ty == ty && c.name == name;

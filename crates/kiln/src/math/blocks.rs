@@ -115,7 +115,9 @@ mod tests {
         for function in super::super::all() {
             for ty in [Type::F64, Type::F32] {
                 let mut builder = Builder::default();
-                let args: Vec<_> = (0..function.least).map(|_| builder.param(ty)).collect();
+                let types = (0..usize::from(function.least))
+                    .map(|i| if function.rule.mixes(i) { ty } else { function.argument(i, ty) });
+                let args: Vec<_> = types.map(|ty| builder.param(ty)).collect();
                 let result = (function.build)(&mut builder, &args);
                 // What gives `f64` of anything is computed in it.
                 if builder.ty(result) == Type::F64 && ty != Type::F64 {

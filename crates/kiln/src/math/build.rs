@@ -79,7 +79,7 @@ routines! {
     cbrt CBRT; exp EXP; exp2 EXP2; exp10 EXP10; expm1 EXPM1; ln LOG; log2 LOG2; log10 LOG10; log1p LOG1P;
     sin SIN; cos COS; tan TAN; asin ASIN; acos ACOS; atan ATAN; atan2 ATAN2; sinpi SINPI; cospi COSPI;
     sinh SINH; cosh COSH; tanh TANH; asinh ASINH; acosh ACOSH; atanh ATANH;
-    erf ERF; erfc ERFC; gamma GAMMA; lgamma LGAMMA; nextafter NEXTAFTER; ldexp LDEXP;
+    erf ERF; erfc ERFC; gamma GAMMA; lgamma LGAMMA;
 }
 
 rows! {
@@ -94,6 +94,57 @@ rows! {
     to_i32(b, x) b.convert(x, Type::I32);
     to_bool(b, x) b.convert(x, Type::Bool);
 
+    // One more or one less in the bits, which count numbers by their size; from zero, the smallest.
+    nextafter(b, x, y) {
+        let ty = b.ty(x);
+        let ints = if ty == Type::F32 { Type::I32 } else { Type::I64 };
+        let (up, down, equal) = (less(b, x, y), less(b, y, x), b.raw2(Op::Eq, x, y));
+        let (zero, one, minus_one) = (b.small(ints, 0), b.small(ints, 1), b.small(ints, -1));
+        let bits = b.bitcast(x, ints);
+        let negative = less(b, bits, zero);
+        let grows = b.raw2(Op::Xor, up, negative);
+        let step = b.select(grows, one, minus_one);
+        let next = b.raw2(Op::Add, bits, step);
+        let (next, least) = (b.bitcast(next, ty), b.bitcast(one, ty));
+        let (least, zero) = (b.raw2(Op::Copysign, least, y), b.small(ty, 0));
+        let from_zero = b.raw2(Op::Eq, x, zero);
+        let next = b.select(from_zero, least, next);
+        let (ordered, nan) = (b.raw2(Op::Or, up, down), b.raw2(Op::Add, x, y));
+        let rest = b.select(equal, y, nan);
+        b.select(ordered, next, rest)
+    };
+    // Powers of two as factors; the last of them is as large as can be, so that what comes before it is inexact only
+    // where the result is a zero. An f32 becomes an f64, in which one factor is exact.
+    ldexp(b, x, n) {
+        let ty = b.ty(x);
+        let wide = b.raw_convert(x, Type::F64);
+        let part = |b: &mut Builder, n: Ref, least: i32, most: i32| {
+            let (least, most) = (b.small(Type::I64, least), b.small(Type::I64, most));
+            let n = b.raw2(Op::Max, n, least);
+            b.raw2(Op::Min, n, most)
+        };
+        let times = |b: &mut Builder, x: Ref, n: Ref| {
+            let (bias, place) = (b.small(Type::I64, 1023), b.small(Type::I64, 52));
+            let exponent = b.raw2(Op::Add, n, bias);
+            let bits = b.raw2(Op::Shl, exponent, place);
+            let power = b.bitcast(bits, Type::F64);
+            b.raw2(Op::Mul, x, power)
+        };
+        let scaled = if ty == Type::F32 {
+            let n = part(b, n, -300, 300);
+            times(b, wide, n)
+        } else {
+            let n = part(b, n, -3 * 1022, 3 * 1023);
+            let last = part(b, n, -1022, 1023);
+            let rest = b.raw2(Op::Sub, n, last);
+            let second = part(b, rest, -1022, 1023);
+            let first = b.raw2(Op::Sub, rest, second);
+            let scaled = times(b, wide, first);
+            let scaled = times(b, scaled, second);
+            times(b, scaled, last)
+        };
+        b.raw_convert(scaled, ty)
+    };
     recip(b, x) {
         let one = b.small(b.ty(x), 1);
         b.raw2(Op::Div, one, x)

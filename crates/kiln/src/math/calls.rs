@@ -1,19 +1,20 @@
 //! Routines behind the calls that the function table makes: what is neither an operation nor composed of operations.
 //!
 //! One row each. A float routine is written once for `f64`; its `f32` form computes in `f64` and rounds the result,
-//! which is correctly rounded but for about one argument in 2^28. An int routine is written once, exactly, in `i128`;
+//! which is wrong for about one argument in 2^30: `narrow` knows these of functions of one argument. An int routine is written once, exactly, in `i128`;
 //! its forms for `i32` and `i64` wrap, and a twin of each tells whether they had to.
 //!
-//! Every routine is plain Rust, ours or (for neighbours and scaling) the `libm` crate's, and reaches no platform library: its
+//! Every routine is plain Rust and reaches no platform library: its
 //! bits are the same on every machine, and folding, interpreting and running it agree by construction. This file knows no node.
 
 #![forbid(unsafe_code)]
 
 use super::lanes::{Fused, Nodes, Plain, Usual};
-use super::{area, blocks, erf, exp, gamma, hyperbolic, inverse, lgamma, log, pow, roots, trig};
+use super::{area, blocks, erf, exp, gamma, hyperbolic, inverse, lgamma, log, narrow, pow, roots, trig};
 use crate::ir::Ref;
 use crate::ir::build::{Builder, Kernel};
 use crate::ops::Meaning;
+use crate::ops::exact::Exact;
 use crate::ops::words::Word;
 use crate::run::fused::fused;
 use crate::types::Type;
@@ -48,15 +49,17 @@ macro_rules! over_lanes {
     ($words:tt $args:tt: $($constant:ident $name:literal $path:path, $kernels:expr;)*) => {$(
         pub(crate) static $constant: Routine = Routine {
             name: $name,
-            wide: over_lanes!(@ f64 $words $args $path),
-            narrow: over_lanes!(@ f32 $words $args $path),
+            wide: over_lanes!(@ f64 $name $words $args $path),
+            narrow: over_lanes!(@ f32 $name $words $args $path),
             kernels: $kernels,
         };
     )*};
-    (@ $t:ident ($($word:tt)*) ($($x:ident)*) $path:path) => {
+    (@ $t:ident $name:literal ($($word:tt)*) ($($x:ident)*) $path:path) => {
         |$($word),*| {
             $(let $x = f64::from($t::from_word($x));)*
-            (fused(|| $path(&Fused, $($x),*), || $path(&Plain, $($x),*)) as $t).to_word()
+            let y = fused(|| $path(&Fused, $($x),*), || $path(&Plain, $($x),*));
+            let first = const { narrow::first_row($name, size_of::<$t>()) };
+            (narrow::settle(&Plain, first, [$($x),*][0], y) as $t).to_word()
         }
     };
 }
@@ -65,20 +68,23 @@ macro_rules! kernels {
         over_lanes! {
             $words $args: $constant $name $path,
             Some([
-                kernels!(@ f64 $words $args $path, $constant.wide),
-                kernels!(@ f32 $words $args $path, $constant.narrow),
+                kernels!(@ f64 $name $words $args $path, $constant.wide),
+                kernels!(@ f32 $name $words $args $path, $constant.narrow),
             ]);
         }
     )*};
-    (@ $t:ident ($($operand:tt)*) ($($x:ident)*) $path:path, $meaning:expr) => {
+    (@ $t:ident $name:literal ($($operand:tt)*) ($($x:ident)*) $path:path, $meaning:expr) => {
         Kernel {
-            inline: |b, args| inline(b, args, |l, [$($x),*]| $path(l, $($x),*)),
+            inline: |b, args| {
+                inline(b, args, const { narrow::first_row($name, size_of::<$t>()) }, |l, [$($x),*]| $path(l, $($x),*))
+            },
             rows: |out, $($operand),*| {
                 struct This;
                 impl blocks::Formula<{ [$(stringify!($x)),*].len() }> for This {
                     #[inline(always)]
                     fn usual(l: &Usual, [$($x),*]: [f64; [$(stringify!($x)),*].len()]) -> f64 {
-                        $path(l, $($x),*)
+                        let first = const { narrow::first_row($name, size_of::<$t>()) };
+                        narrow::settle(l, first, [$($x),*][0], $path(l, $($x),*))
                     }
                 }
                 blocks::rows::<$t, _, _>(out, [$($x),*], This, $meaning)
@@ -87,14 +93,21 @@ macro_rules! kernels {
     };
 }
 
-/// Makes nodes of a kernel: for `f32` by way of `f64`.
-fn inline<const N: usize>(b: &mut Builder, args: &[Ref], kernel: impl Fn(&Nodes<'_>, [Ref; N]) -> Ref) -> Ref {
+/// Makes nodes of a kernel: for `f32` by way of `f64`, with the function's rows in the table of what that gets wrong.
+fn inline<const N: usize>(
+    b: &mut Builder,
+    args: &[Ref],
+    first: usize,
+    kernel: impl Fn(&Nodes<'_>, [Ref; N]) -> Ref,
+) -> Ref {
     let ty = args.first().map_or(Type::F64, |&x| b.ty(x));
     let mut wide = [Ref::NONE; N];
     for (wide, &x) in wide.iter_mut().zip(args) {
         *wide = b.raw_convert(x, Type::F64);
     }
-    let y = kernel(&Nodes::new(b), wide);
+    let nodes = Nodes::new(b);
+    let y = kernel(&nodes, wide);
+    let y = narrow::settle(&nodes, first, wide[0], y);
     b.raw_convert(y, ty)
 }
 
@@ -167,19 +180,11 @@ over_lanes! { (x y z) (x y z):
     HYPOT3_ODD "hypot3odd" roots::hypot3_odd, None;
 }
 
-/// The neighbour of the first in the direction of the second: of the type itself, not by way of `f64`.
-pub(crate) const NEXTAFTER: Routine = Routine {
-    name: "nextafter",
-    wide: |a, b, _| libm::nextafter(f64::from_word(a), f64::from_word(b)).to_word(),
-    narrow: |a, b, _| libm::nextafterf(f32::from_word(a), f32::from_word(b)).to_word(),
-    kernels: None,
-};
-
-/// A float times two to an `i64`. An `f32` scaled as an `f64` is exact where its rounding matters.
-pub(crate) const LDEXP: Routine = Routine {
-    name: "ldexp",
-    wide: |a, n, _| ldexp(f64::from_word(a), n as i64).to_word(),
-    narrow: |a, n, _| (ldexp(f64::from(f32::from_word(a)), n as i64) as f32).to_word(),
+/// The remainder of the first by the second, of the type itself.
+pub(crate) const FMOD: Routine = Routine {
+    name: "fmod",
+    wide: |a, b, _| Exact::remainder(f64::from_word(a), f64::from_word(b)).to_word(),
+    narrow: |a, b, _| Exact::remainder(f32::from_word(a), f32::from_word(b)).to_word(),
     kernels: None,
 };
 
@@ -295,13 +300,6 @@ impl Buffer {
     }
 }
 
-/// 10^n as its literal is read.
-pub(super) fn power_of_ten(n: i32) -> f64 {
-    let mut literal = Buffer::default();
-    let text = write!(literal, "1e{n}").ok().and_then(|()| literal.text());
-    text.and_then(|text| text.parse().ok()).unwrap_or(f64::NAN)
-}
-
 impl std::fmt::Write for Buffer {
     fn write_str(&mut self, s: &str) -> std::fmt::Result {
         let end = self.used + s.len();
@@ -309,9 +307,4 @@ impl std::fmt::Write for Buffer {
         self.used = end;
         Ok(())
     }
-}
-
-fn ldexp(x: f64, n: i64) -> f64 {
-    // Beyond 2200 in size nothing but 0 and infinity is left of any double.
-    libm::scalbn(x, n.clamp(-2200, 2200) as i32)
 }

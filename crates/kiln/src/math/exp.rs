@@ -22,6 +22,7 @@
 
 use super::calls;
 use super::lanes::Lanes;
+use super::tens::power_of_ten;
 use crate::ops::tables::{EXP2_HIGH, EXP2_LOW};
 use std::f64::consts::{LN_2, LN_10};
 
@@ -192,7 +193,7 @@ pub(super) fn exp10<L: Lanes>(l: &L, x: L::Float) -> L::Float {
 
 /// 10 to a whole power, correctly rounded, like the literal.
 pub(super) fn exp10_whole<L: Lanes<Float = f64>>(_: &L, x: f64) -> f64 {
-    calls::power_of_ten(x as i32)
+    power_of_ten(x as i32)
 }
 
 /// e^x as the table's entry plus a sum of two floats, all times 2^(whole part of steps/8).

@@ -23,6 +23,7 @@
 
 use super::calls;
 use super::lanes::Lanes;
+use crate::ops::exact;
 use crate::ops::tables::{ATAN_HIGH, ATAN_LOW};
 use std::f64::consts::{FRAC_PI_2, PI};
 
@@ -66,6 +67,8 @@ const STEEP: f64 = 18446744073709551616.0;
 /// Sizes between these, 2^-450 and 2^500, leave room for quotients and what they leave.
 const SMALL: f64 = 3.439788751025535e-136;
 const LARGE: f64 = 3.273390607896142e150;
+/// Points whose coordinates have a quotient below this, 2^-70, lie on an axis, nearly.
+const FLAT: f64 = 8.470329472543003e-22;
 
 /// `x`, with the other sign where that of `by` is negative.
 #[inline(always)]
@@ -163,15 +166,15 @@ pub(super) fn atan2_odd<L: Lanes<Float = f64, Int = i64, Test = bool>>(l: &L, y:
         // Like the points of the axes, and of the diagonals.
         let unit: f64 = if height == 0.0 { 0.0 } else { 1.0 };
         return angle(l, unit.copysign(y), 1f64.copysign(x));
-    } else if height <= width * 2f64.powi(-70) {
+    } else if height <= width * FLAT {
         // A quotient is its own arctangent, and no part of pi.
         if back { PI } else { height / width }
-    } else if width <= height * 2f64.powi(-70) {
+    } else if width <= height * FLAT {
         FRAC_PI_2
     } else {
         // Neither is zero or infinite, nor is one far from the other.
-        let exponent = libm::ilogb(height.max(width));
-        return angle(l, libm::scalbn(y, -exponent), libm::scalbn(x, -exponent));
+        let exponent = exact::exponent(height.max(width));
+        return angle(l, exact::scale(y, -exponent), exact::scale(x, -exponent));
     };
     size.copysign(y)
 }

@@ -13,6 +13,7 @@
 use super::calls::Routine;
 use crate::ir::Ref;
 use crate::ir::build::Builder;
+use crate::ops::exact::Exact;
 use crate::ops::words::{Float as _, Word as _};
 use crate::ops::{Op, tables};
 use crate::types::{Type, Value};
@@ -41,6 +42,8 @@ pub(crate) trait Lanes {
     fn neg(&self, a: Self::Float) -> Self::Float;
     fn abs(&self, a: Self::Float) -> Self::Float;
     fn sqrt(&self, a: Self::Float) -> Self::Float;
+    /// Without what is behind the point.
+    fn trunc(&self, a: Self::Float) -> Self::Float;
     /// The size of `a` with the sign of `b`.
     fn copysign(&self, a: Self::Float, b: Self::Float) -> Self::Float;
 
@@ -171,6 +174,8 @@ macro_rules! computes {
             #[inline(always)]
             fn sqrt(&self, a: f64) -> f64 { a.square_root() }
             #[inline(always)]
+            fn trunc(&self, a: f64) -> f64 { Exact::trunc(a) }
+            #[inline(always)]
             fn copysign(&self, a: f64, b: f64) -> f64 { a.copysign(b) }
 
             #[inline(always)]
@@ -291,6 +296,9 @@ impl Lanes for Nodes<'_> {
     }
     fn sqrt(&self, a: Ref) -> Ref {
         self.op1(Op::Sqrt, a)
+    }
+    fn trunc(&self, a: Ref) -> Ref {
+        self.op1(Op::Trunc, a)
     }
     fn copysign(&self, a: Ref, b: Ref) -> Ref {
         self.op2(Op::Copysign, a, b)

@@ -26,10 +26,13 @@ mod inverse;
 mod lanes;
 mod lgamma;
 mod log;
+mod narrow;
 mod pow;
 pub(crate) mod power;
+mod remainder;
 mod roots;
 mod rows;
+mod tens;
 #[cfg(test)]
 mod tests;
 mod trig;
@@ -39,6 +42,7 @@ use crate::ir::build::Builder;
 use crate::types::Type;
 use build::*;
 
+pub(crate) use remainder::kernel_of;
 pub(crate) use rows::{RowFunction, RowKind, row_function, row_functions};
 
 /// Most arguments of a function that takes any number of them.

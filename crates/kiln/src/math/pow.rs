@@ -7,7 +7,8 @@
 //! **Error**: the logarithm's, times up to 708, is 2^-57 of the power: 0.06 units. The exponential's are those of `exp`.
 //! Together 0.6 units.
 //!
-//! What is not positive and normal to a power, and powers near either end of the range, go to [`pow_odd`].
+//! A negative base is its size to a power, with the sign where the exponent is odd. Bases that are zero, subnormal or no numbers, and
+//! powers near either end of the range, go to [`pow_odd`].
 
 #![forbid(unsafe_code)]
 
@@ -76,10 +77,18 @@ fn exponent<L: Lanes>(l: &L, (high, low): (L::Float, L::Float), y: L::Float) -> 
 /// x to the power y.
 #[inline(always)]
 pub(super) fn pow<L: Lanes>(l: &L, x: L::Float, y: L::Float) -> L::Float {
-    let (high, low) = exponent(l, long_log(l, x, 0.0), y);
-    let usual = exp_sum(l, high, low);
+    let size = l.abs(x);
+    let (high, low) = exponent(l, long_log(l, size, 0.0), y);
+    let power = exp_sum(l, high, low);
+    // Half of an odd number is not whole, and no number is from 2^53 on.
+    let half = l.mul(y, l.float(0.5));
+    let (is_whole, is_even) = (l.equal(l.trunc(y), y), l.equal(l.trunc(half), half));
+    let sign = l.iand(l.bits(x), l.int(i64::MIN));
+    let signed = l.of_bits(l.ixor(l.bits(power), l.ichoose(is_even, l.int(0), sign)));
+    let is_no_number = l.and(l.less(x, l.float(0.0)), l.not(is_whole));
+    let usual = l.choose(is_no_number, l.float(f64::NAN), signed);
     let is_small = l.less(l.abs(high), l.float(MOST));
-    let is_rare = l.or(log::is_odd(l, x), l.not(is_small));
+    let is_rare = l.or(log::is_odd(l, size), l.not(is_small));
     l.rare(is_rare, &calls::POW_ODD, &[x, y], usual)
 }
 

@@ -20,7 +20,7 @@ use super::build;
 use super::calls;
 use crate::ir::Ref;
 use crate::ir::build::Builder;
-use crate::ops::Op;
+use crate::ops::{Op, exact};
 use crate::types::{Type, Value};
 
 /// The largest exponent that becomes products.
@@ -132,7 +132,7 @@ impl Builder {
             }
             // In the last product corrections underflow, and the product of the first parts may overflow alone: it is
             // computed nearer to 1.
-            let (up, down) = (b.f64(2f64.powi(300)), b.f64(2f64.powi(-300)));
+            let (up, down) = (b.f64(exact::scale(1.0, 300)), b.f64(exact::scale(1.0, -300)));
             let (one, size) = (b.f64(1.0), b.raw1(Op::Abs, x.high));
             let below_one = b.raw2(Op::Lt, size, one);
             let scale = b.select(below_one, up, down);

@@ -16,6 +16,7 @@
 use super::calls;
 use super::inverse::half_reciprocal;
 use super::lanes::Lanes;
+use crate::ops::exact;
 use crate::ops::tables::CBRT_INVERSE;
 
 /// m^(-1/3) for m from 1 to 2: scripts/math/roots.sollya.
@@ -68,7 +69,7 @@ pub(super) fn cbrt<L: Lanes>(l: &L, x: L::Float) -> L::Float {
 
 /// The cube root of a subnormal number.
 pub(super) fn cbrt_small<L: Lanes<Float = f64, Int = i64, Test = bool>>(l: &L, x: f64) -> f64 {
-    root(l, x.abs() * 2f64.powi(54), x.to_bits() as i64 & i64::MIN) * 2f64.powi(-18)
+    exact::scale(root(l, exact::scale(x.abs(), 54), x.to_bits() as i64 & i64::MIN), -18)
 }
 
 /// The root of a sum of squares that neither overflows nor underflows.
@@ -134,10 +135,10 @@ pub(super) fn hypot3_odd<L: Lanes<Float = f64, Int = i64, Test = bool>>(l: &L, x
         return 0.0;
     }
     // Near 1 nothing overflows, and what underflows is too small to matter.
-    let exponent = libm::ilogb(largest);
-    let [x, y, z] = terms.map(|x| libm::scalbn(x, -exponent));
+    let exponent = exact::exponent(largest);
+    let [x, y, z] = terms.map(|x| exact::scale(x, -exponent));
     let (sum, low) = sum3(l, x, y, z);
-    libm::scalbn(root_of(l, sum, low), exponent)
+    exact::scale(root_of(l, sum, low), exponent)
 }
 
 /// The same of two.

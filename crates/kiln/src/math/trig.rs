@@ -17,6 +17,7 @@
 
 use super::calls;
 use super::lanes::Lanes;
+use crate::ops::exact::{self, Exact};
 use std::f64::consts::{FRAC_2_PI, FRAC_PI_2, PI};
 
 /// pi/2 as a sum of three floats: scripts/math/trig.sollya.
@@ -197,15 +198,15 @@ pub(super) fn sinpi_odd<L: Lanes<Float = f64, Int = i64, Test = bool>>(l: &L, x:
     if !x.is_finite() {
         f64::NAN
     } else if x.abs() < FEW {
-        let Angle { rest: (high, low), .. } = of_half_turns(l, x.abs() * 2f64.powi(200));
-        ((high + low) * 2f64.powi(-200)).copysign(x)
+        let Angle { rest: (high, low), .. } = of_half_turns(l, exact::scale(x.abs(), 200));
+        exact::scale(high + low, -200).copysign(x)
     } else {
-        sinpi(l, libm::fmod(x, 2.0))
+        sinpi(l, Exact::remainder(x, 2.0))
     }
 }
 
 pub(super) fn cospi_large<L: Lanes<Float = f64, Int = i64, Test = bool>>(l: &L, x: f64) -> f64 {
-    if x.is_finite() { cospi(l, libm::fmod(x, 2.0)) } else { f64::NAN }
+    if x.is_finite() { cospi(l, Exact::remainder(x, 2.0)) } else { f64::NAN }
 }
 
 /// 1/3! - x/5! + ..., and 1/4! - x/6! + ..., without their first terms: Taylor's, to 2^-62 of the whole up to x = (pi/4)^2.
@@ -232,7 +233,7 @@ const LONG_COS: [f64; 8] = [
 
 /// sin(pi x) as a sum of two floats that is good to 2^-61, of what is not tiny.
 pub(super) fn long_sinpi<L: Lanes<Float = f64, Int = i64, Test = bool>>(l: &L, x: f64) -> (f64, f64) {
-    let size = if x.abs() < MANY { x.abs() } else { libm::fmod(x.abs(), 2.0) };
+    let size = if x.abs() < MANY { x.abs() } else { Exact::remainder(x.abs(), 2.0) };
     let Angle { quarter, rest: (r, low) } = of_half_turns(l, size);
     let (r, low) = l.fast_sum(r, low);
     let (z, z_low) = l.exact_mul(r, r);

@@ -63,9 +63,10 @@ macro_rules! loops {
                 let out = R::all_mut(out);
                 $(let $x = $X::all($x);)+
                 let count = out.len()$(.min($x.len()))+;
-                $(let $x = &$x[..count];)+
-                for (row, out) in out[..count].iter_mut().enumerate() {
-                    *out = f($($X::get($x[row])),+).put();
+                let ($($x,)+ out) = ($(&$x[..count],)+ &mut out[..count]);
+                // By numbers, as it is clear then to the compiler that no row is outside, and all of them go in vectors.
+                for row in 0..count {
+                    out[row] = f($($X::get($x[row])),+).put();
                 }
             }
         }

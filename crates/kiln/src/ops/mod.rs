@@ -10,6 +10,7 @@
 
 #![forbid(unsafe_code)]
 
+pub(crate) mod exact;
 pub(crate) mod lanes;
 pub(crate) mod tables;
 pub(crate) mod words;

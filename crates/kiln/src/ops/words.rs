@@ -1,8 +1,10 @@
 //! Values as 64-bit words, and the arithmetic that Rust has no single exact method for.
 //!
 //! Owns the conversion between native scalars and the words that meanings take and give, and the helpers by which the
-//! rows of the op table are written. Every float helper is the `libm` crate's or plain Rust: nothing here reaches the
-//! platform's C library, so that folding, interpreting and calling a meaning give the same bits everywhere.
+//! rows of the op table are written. Every float helper is exact and plain Rust (`ops::exact`): nothing here reaches a
+//! library, so that folding, interpreting and calling a meaning give the same bits everywhere.
+
+use super::exact::Exact;
 
 /// A scalar that travels as a zero-extended 64-bit word.
 pub(crate) trait Word: Copy {
@@ -114,6 +116,7 @@ int!(i8 / u8, i32 / u32, i64 / u64);
 
 /// IEEE 754 operations beyond `+ - * /`.
 pub(crate) trait Float: Word {
+    /// One instruction wherever Kiln runs, and correctly rounded.
     fn square_root(self) -> Self;
     fn floor_(self) -> Self;
     fn ceil_(self) -> Self;
@@ -140,22 +143,22 @@ pub(crate) trait Float: Word {
 }
 
 macro_rules! float {
-    ($($t:ident: $floor:ident $ceil:ident $trunc:ident $rint:ident $round:ident $fma:ident $fmod:ident;)*) => {$(
+    ($($t:ident)*) => {$(
         impl Float for $t {
             #[inline]
             fn square_root(self) -> Self { self.sqrt() }
             #[inline]
-            fn floor_(self) -> Self { libm::$floor(self) }
+            fn floor_(self) -> Self { Exact::floor(self) }
             #[inline]
-            fn ceil_(self) -> Self { libm::$ceil(self) }
+            fn ceil_(self) -> Self { Exact::ceil(self) }
             #[inline]
-            fn trunc_(self) -> Self { libm::$trunc(self) }
+            fn trunc_(self) -> Self { Exact::trunc(self) }
             #[inline]
-            fn rint_(self) -> Self { libm::$rint(self) }
+            fn rint_(self) -> Self { Exact::rint(self) }
             #[inline]
-            fn round_(self) -> Self { libm::$round(self) }
+            fn round_(self) -> Self { Exact::round(self) }
             #[inline]
-            fn fma_(self, factor: Self, addend: Self) -> Self { libm::$fma(self, factor, addend) }
+            fn fma_(self, factor: Self, addend: Self) -> Self { Exact::fma(self, factor, addend) }
             #[inline]
             fn minimum_(self, other: Self) -> Self {
                 if self.is_nan() || other.is_nan() {
@@ -185,7 +188,7 @@ macro_rules! float {
                 if self.is_nan() { other } else if other.is_nan() { self } else { self.maximum_(other) }
             }
             #[inline]
-            fn remainder(self, divisor: Self) -> Self { libm::$fmod(self, divisor) }
+            fn remainder(self, divisor: Self) -> Self { Exact::remainder(self, divisor) }
             #[inline]
             fn floor_mod(self, divisor: Self) -> Self {
                 let rest = self.remainder(divisor);
@@ -216,7 +219,4 @@ macro_rules! float {
         }
     )*};
 }
-float! {
-    f32: floorf ceilf truncf rintf roundf fmaf fmodf;
-    f64: floor ceil trunc rint round fma fmod;
-}
+float! { f32 f64 }

@@ -18,7 +18,7 @@ pub(crate) mod replay;
 pub(crate) mod stages;
 pub(crate) mod wanted;
 
-use crate::ir::build::{BuildOptions, Builder, Fired};
+use crate::ir::build::{BuildOptions, Builder, Fired, KernelOf};
 use crate::ir::{Callee, Func, Ref, Target, verify};
 use crate::ops::Op;
 use crate::span::Span;
@@ -171,14 +171,15 @@ impl Optimiser {
         true
     }
 
-    /// Makes nodes of the calls of math kernels, for many rows at once; nothing is `fast` from then on. The function may become too large, which the
-    /// builder then says.
-    pub(crate) fn inline(&mut self, builder: &mut Builder) {
+    /// Makes nodes of the calls of math kernels, and of operations that `of` gives one for, for many rows at once; nothing is `fast` from
+    /// then on. The function may become too large, which the builder then says.
+    pub(crate) fn inline(&mut self, builder: &mut Builder, of: KernelOf) {
         let is_kernel = |c: &Callee| matches!(c.target, Target::Builtin(_, Some(_)));
-        if !builder.func.callees.iter().any(is_kernel) {
+        let func = &builder.func;
+        if !func.callees.iter().any(is_kernel) && !func.nodes.iter().any(|node| of(node.op, node.ty).is_some()) {
             return;
         }
-        builder.options = BuildOptions { inline: true, fast: false, contract: false, ..builder.options };
+        builder.options = BuildOptions { inline: Some(of), fast: false, contract: false, ..builder.options };
         self.study(&builder.func, u64::MAX, &[Pass { name: "want", why: "calls that nobody wants", find: want }]);
         if !self.replay(builder) {
             builder.overflowed = true;

@@ -153,7 +153,10 @@ impl<'a> Replay<'a> {
                 for operand in &mut operands[..op.arity()] {
                     *operand = self.copy(operand.0);
                 }
-                matcher::build(self.b, op, node.ty, operands)
+                match self.b.options.inline.and_then(|of| of(op, node.ty)) {
+                    Some(kernel) => kernel(self.b, &operands[..op.arity()]),
+                    None => matcher::build(self.b, op, node.ty, operands),
+                }
             }
         };
         self.m.copies[r.index()] = copy;

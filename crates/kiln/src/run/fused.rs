@@ -49,14 +49,16 @@ impl Width {
                 && std::arch::is_x86_feature_detected!("avx512bw")
                 && std::arch::is_x86_feature_detected!("avx512dq")
                 && std::arch::is_x86_feature_detected!("avx512vl");
-            return match (is_fused, is_wide) {
+            match (is_fused, is_wide) {
                 (true, true) => Width::Wide,
                 (true, false) => Width::Fused,
                 _ => Width::Plain,
-            };
+            }
         }
         #[cfg(not(target_arch = "x86_64"))]
-        Width::Plain
+        {
+            Width::Plain
+        }
     }
 }
 

@@ -173,6 +173,25 @@ impl FrontEnd {
         self.parser(source, limits).run(first);
     }
 
+    /// Reads a list of parameters, `x, n: i32`.
+    pub(crate) fn parse_list(&mut self, list: &str) -> Result<Vec<(String, Option<Type>)>, Vec<Diagnostic>> {
+        self.symbols.reset();
+        self.ast.clear();
+        let (list, _) = self.accept(list, list.len(), Limits::default());
+        let FrontEnd { symbols, ast, sink, tokens, open, .. } = self;
+        lex::lex(list, symbols, tokens, &mut ast.literals, open, sink);
+        let end = self.parser(list, Limits::default()).parameters(0, lex::Tok::End);
+        let rest = self.tokens[end];
+        if rest.kind != lex::Tok::End && !self.sink.has_errors() {
+            let message = format!("expected `,` or the end of the list, found {}", quote(rest.span().text(list)));
+            self.sink.push(Diagnostic::error("syntax/signature", rest.span(), message));
+        }
+        if self.sink.has_errors() {
+            return Err(self.sink.take());
+        }
+        Ok(self.ast.params.iter().map(|p| (self.symbols.name(p.symbol).to_owned(), p.ty)).collect())
+    }
+
     /// Reads a text that is to consist of definitions.
     pub(crate) fn parse_definitions(&mut self, source: &str, limits: Limits) {
         self.symbols.reset();
@@ -241,22 +260,10 @@ pub(crate) fn utf8(bytes: &[u8]) -> Result<&str, Box<Diagnostic>> {
     })
 }
 
-/// Reads a list of parameters, `x, n: i32`.
+/// [`FrontEnd::parse_list`] where there is no front end yet.
+#[cfg(test)]
 pub(crate) fn parse_params(list: &str) -> Result<Vec<(String, Option<Type>)>, Vec<Diagnostic>> {
-    let mut front = FrontEnd::new(std::iter::empty());
-    front.parse("0", Limits::default());
-    lex::lex(list, &mut front.symbols, &mut front.tokens, &mut front.ast.literals, &mut front.open, &mut front.sink);
-    let mut parser = front.parser(list, Limits::default());
-    let end = parser.parameters(0, lex::Tok::End);
-    let rest = front.tokens[end];
-    if rest.kind != lex::Tok::End && !front.sink.has_errors() {
-        let message = format!("expected `,` or the end of the list, found {}", quote(rest.span().text(list)));
-        front.sink.push(Diagnostic::error("syntax/signature", rest.span(), message));
-    }
-    if front.sink.has_errors() {
-        return Err(front.sink.take());
-    }
-    Ok(front.ast.params.iter().map(|p| (front.symbols.name(p.symbol).to_owned(), p.ty)).collect())
+    FrontEnd::new(std::iter::empty()).parse_list(list)
 }
 
 /// Does the text begin with a signature, `|x: f64| ...`?

@@ -197,8 +197,8 @@ impl Blocks {
         match &step.what {
             What::Op(meaning, operands) => {
                 let mut out = std::mem::take(&mut memory.slots[step.out.slot as usize]);
-                let [a, b, c] = operands.map(|operand| operand.map_or(&[][..], |operand| operand.rows(memory, rows)));
-                meaning(&mut out[..rows * bytes_of(step.out.ty)], a, b, c);
+                let bytes = |i: usize| operands[i].map_or(&[][..], |operand| operand.rows(memory, rows));
+                meaning(&mut out[..rows * bytes_of(step.out.ty)], bytes(0), bytes(1), bytes(2));
                 memory.slots[step.out.slot as usize] = out;
                 true
             }

@@ -13,6 +13,7 @@ use super::range::{Range, int, of_type};
 use super::{Loops, affine, is_invariant, step_of};
 use crate::ir::{Func, Loop, Ref};
 use crate::ops::Op;
+use crate::ops::exact::Exact;
 use crate::opt::Study;
 use crate::types::{Type, Value};
 
@@ -128,13 +129,13 @@ impl Comparison {
 
     fn of_floats(func: &Func, init: Ref, step: Ref, bound: Ref) -> Option<Comparison> {
         let greatest: i128 = if func.ty(init) == Type::F32 { 1 << 24 } else { 1 << 53 };
-        let whole = |v: f64| (v.trunc() == v && v.abs() <= greatest as f64).then_some(v as i128);
+        let whole = |v: f64| (Exact::trunc(v) == v && v.abs() <= greatest as f64).then_some(v as i128);
         let (init, step) = (whole(float(func, init)?)?, whole(float(func, step)?).filter(|&step| step != 0)?);
         let bound = float(func, bound).filter(|b| b.is_finite())?;
         // Beyond what the counter can reach, one bound is as good as another.
         let near = bound.clamp(-4.0 * greatest as f64, 4.0 * greatest as f64);
-        let floor = near.floor() as i128;
-        let fraction = near.floor() != near;
+        let floor = Exact::floor(near) as i128;
+        let fraction = Exact::floor(near) != near;
         Some(Comparison { first: (init, init), step, bound: (floor, floor), fraction, exact: (-greatest, greatest) })
     }
 
