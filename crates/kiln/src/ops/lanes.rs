@@ -4,7 +4,7 @@
 //! read and written as scalars, simple enough that the compiler makes vector code of the simple ones. To add a type: a
 //! line in `lanes!`. This file knows no operation.
 
-use super::words::{Float, Word};
+use super::words::{Float as _, Word};
 use crate::run::fused::{Work, widest};
 use crate::types::Type;
 use std::marker::PhantomData;
@@ -95,14 +95,21 @@ loops! {
     rows3 Loop3 |a: A, b: B, c: C|;
 }
 
-/// `a * b + c` with one rounding, by the instruction where there is one.
-pub(super) fn fma_rows(ty: Type) -> RowsMeaning {
+/// `a * b + c`, or `a * b - c`, with one rounding, by the instruction where there is one.
+pub(crate) fn fma_rows(ty: Type, subtracts: bool) -> RowsMeaning {
     macro_rules! fma {
-        ($t:ident) => {
+        ($t:ident $($sign:tt)?) => {
             |out, a, b, c| {
-                widest(out, Loop3 { a, b, c, fused: $t::mul_add, plain: <$t as Float>::fma_, types: PhantomData })
+                let fused = |a: $t, b: $t, c: $t| a.mul_add(b, $($sign)? c);
+                let plain = |a: $t, b: $t, c: $t| a.fma_(b, $($sign)? c);
+                widest(out, Loop3 { a, b, c, fused, plain, types: PhantomData });
             }
         };
     }
-    if ty == Type::F32 { fma!(f32) } else { fma!(f64) }
+    match (ty, subtracts) {
+        (Type::F32, false) => fma!(f32),
+        (Type::F32, true) => fma!(f32 -),
+        (_, false) => fma!(f64),
+        (_, true) => fma!(f64 -),
+    }
 }

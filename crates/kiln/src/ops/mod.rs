@@ -312,7 +312,7 @@ impl Op {
     #[inline]
     pub(crate) fn rows_meaning(self, ty: Type) -> Option<RowsMeaning> {
         match self {
-            Op::Fma if ty.is_float() => Some(lanes::fma_rows(ty)),
+            Op::Fma if ty.is_float() => Some(lanes::fma_rows(ty, false)),
             _ => ROWS_MEANINGS[self as usize][ty as usize],
         }
     }

@@ -3,6 +3,8 @@
 //! The one idea: a closure that is inlined into a function for other processors becomes code for them. Owns the question
 //! which processor this is, and nothing else.
 
+use std::sync::OnceLock;
+
 /// Calls `fused`, which may be compiled for a processor that multiplies and adds at once, or `plain` where it does not; both
 /// must give the same.
 #[inline]
@@ -42,6 +44,11 @@ impl Width {
     /// Those of this processor.
     #[inline]
     fn here() -> Width {
+        static HERE: OnceLock<Width> = OnceLock::new();
+        *HERE.get_or_init(Width::ask)
+    }
+
+    fn ask() -> Width {
         #[cfg(target_arch = "x86_64")]
         {
             let is_fused = std::arch::is_x86_feature_detected!("fma") && std::arch::is_x86_feature_detected!("avx2");

@@ -11,7 +11,7 @@ use crate::ops::{self, Op};
 use crate::types::Type;
 
 /// Rows of a block when all its values fit into the nearest caches, and the fewest.
-const ROWS: usize = 256;
+const ROWS: usize = 512;
 const FEWEST_ROWS: usize = 16;
 /// Bytes that the values of a block should not exceed by much.
 const BYTES: usize = 256 << 10;
@@ -54,11 +54,19 @@ fn wanted(func: &Func) -> Vec<bool> {
     }
     for i in (0..func.nodes.len()).rev() {
         if wanted[i] {
-            func.for_operands(&func.nodes[i], |operand| wanted[operand.index()] = true);
+            if subtracted(func, &func.nodes[i]).is_none() {
+                func.for_operands(&func.nodes[i], |operand| wanted[operand.index()] = true);
+            }
             for_uses(func, &func.nodes[i], |operand| wanted[operand.index()] = true);
         }
     }
     wanted
+}
+
+/// What the node subtracts, if it is a product that something is added to of which the sign is changed: one step does it all.
+fn subtracted(func: &Func, node: &Node) -> Option<Ref> {
+    let addend = (node.op == Op::Fma).then(|| func.node(Ref(node.c)))?;
+    (addend.op == Op::Neg).then_some(Ref(addend.a))
 }
 
 /// Calls `f` with every value that the step of this node reads.
@@ -80,7 +88,10 @@ fn for_uses(func: &Func, node: &Node, mut f: impl FnMut(Ref)) {
                 f(carried.next);
             }
         }
-        _ => func.for_operands(node, f),
+        _ => match subtracted(func, node) {
+            Some(subtracted) => [Ref(node.a), Ref(node.b), subtracted].into_iter().for_each(f),
+            None => func.for_operands(node, f),
+        },
     }
 }
 
@@ -298,7 +309,13 @@ impl Planner<'_> {
                 for (place, r) in operands.iter_mut().zip(&node.operands()[..op.arity()]) {
                     *place = Some(self.operand(*r));
                 }
-                What::Op(meaning, operands)
+                match subtracted(self.func, node) {
+                    Some(r) => {
+                        operands[2] = Some(self.operand(r));
+                        What::Op(ops::lanes::fma_rows(node.ty, true), operands)
+                    }
+                    None => What::Op(meaning, operands),
+                }
             }
         };
         let has_value = !matches!(node.op, Op::Trap | Op::Loop);
