@@ -81,6 +81,17 @@ fn operations() {
     compare("ir.md", &text);
 }
 
+macro_rules! methods {
+    ($($file:literal)*) => { [$(($file, include_str!(concat!("math/", $file)))),*] };
+}
+
+/// Families of functions, whose files begin with how they are computed.
+#[rustfmt::skip]
+const METHODS: [(&str, &str); 14] = methods! {
+    "exp.rs" "log.rs" "pow.rs" "power.rs" "trig.rs" "inverse.rs" "hyperbolic.rs" "area.rs" "roots.rs" "erf.rs" "gamma.rs" "lgamma.rs"
+    "remainder.rs" "narrow.rs"
+};
+
 /// What `cargo xtask math` has found, by function and type.
 fn measured() -> impl Iterator<Item = (&'static str, [&'static str; 4])> {
     let lines = include_str!("../../../testdata/math.tsv").lines().filter(|line| !line.starts_with('#'));
@@ -118,7 +129,8 @@ fn functions() {
     }
     text.push_str(
         "\n## Measured\n\n`cargo xtask math` compares results over columns with correctly rounded ones; half of the inputs are random bits, half\n\
-         are spread over the range that matters, and some are neighbours of the worst. The largest error is in units in the\n\
+         are spread over the range that matters, and some are neighbours of the worst; before all these come inputs that others found\n\
+         to be hard. The largest error is in units in the\n\
          last place of the true result. Functions of one `f32` are compared on all 2^32 inputs.\n\n\
          | function | inputs | not the nearest | largest error | at | `f32` |\n|---|---|---|---|---|---|\n",
     );
@@ -132,6 +144,22 @@ fn functions() {
         let _ = writeln!(text, "| `{name}` | {samples} | {share:.3} % | {error} | {at} | {narrow} |");
         let bound = math::all().iter().find(|function| function.name == name).unwrap().ulp;
         assert!(error.parse::<f64>().unwrap() <= bound, "{name}: {error} measured, {bound} said");
+    }
+    text.push_str(
+        "\n## Bits\n\nThe results of functions have a version of their own, which is 1. Within a version no bit of any result changes, on any\n\
+         machine: `testdata/math_bits.tsv` keeps a hash for each function, and a test compares it on every engine and level. A\n\
+         release that changes results counts the version up and says so in the changelog.\n",
+    );
+    text.push_str(
+        "\n## Methods\n\nFrom the heads of the files in `crates/kiln/src/math`; coefficients come from `scripts/math`, of which each file names its own.\n",
+    );
+    for (file, source) in METHODS {
+        let mut head = source.lines().map_while(|line| line.strip_prefix("//!")).map(str::trim);
+        let title = head.next().unwrap().trim_end_matches('.');
+        let _ = writeln!(text, "\n### {title} (`{file}`)");
+        for line in head {
+            let _ = writeln!(text, "{}", line.replace("[`", "`").replace("`]", "`"));
+        }
     }
     text.push_str(
         "\n## Row functions\n\nAbout all rows of columns; in a scalar call they are errors.\n\n| function | what it is |\n|---|---|\n",

@@ -126,7 +126,7 @@ fn hash(column: &Column) -> u64 {
 #[test]
 fn bits_are_the_same_everywhere_and_always() {
     let mut text =
-        "# Hashes of results, by function, number of arguments and type: what `tests/math_bits.rs` says they are of.\n"
+        "# Results, version 1: hashes by function, number of arguments and type, of what `tests/math_bits.rs` says.\n"
             .to_owned();
     for (number, (name, count)) in FUNCTIONS.into_iter().enumerate() {
         for ty in [Type::F64, Type::F32] {
