@@ -319,26 +319,26 @@ functions! {
     "lcm" [] 2 2 INT, "lcm(a, b)", 0.0, "", lcm, "least common multiple, not negative";
 
     // Powers, roots, exponentials, logarithms.
-    "pow" ["power"] 2 2 Rule::Power, "pow(x, y)", 0.6, "x >= 0 or whole y", pow, "x ^ y";
+    "pow" ["power"] 2 2 Rule::Power, "pow(x, y)", 0.77, "x >= 0 or whole y", pow, "x ^ y";
     "sqrt" [] 1 1 FLOAT, "sqrt(x)", 0.5, "x >= 0", sqrt, "square root";
     "cbrt" [] 1 1 FLOAT, "cbrt(x)", 0.51, "", cbrt, "cube root";
-    "hypot" [] 1 MANY FLOAT, "hypot(x, y, ...)", 0.53, "", hypot, "square root of the sum of squares";
+    "hypot" [] 1 MANY FLOAT, "hypot(x, y, ...)", 0.77, "", hypot, "square root of the sum of squares";
     "exp" [] 1 1 FLOAT, "exp(x)", 0.78, "", exp, "e ^ x";
-    "exp2" [] 1 1 FLOAT, "exp2(x)", 0.76, "", exp2, "2 ^ x";
-    "exp10" [] 1 1 FLOAT, "exp10(x)", 0.76, "", exp10, "10 ^ x";
+    "exp2" [] 1 1 FLOAT, "exp2(x)", 0.78, "", exp2, "2 ^ x";
+    "exp10" [] 1 1 FLOAT, "exp10(x)", 0.79, "", exp10, "10 ^ x";
     "expm1" [] 1 1 FLOAT, "expm1(x)", 0.57, "", expm1, "e ^ x - 1, accurate near 0";
-    "log" [] 1 2 FLOAT, "log(x, base = e)", 0.57, "x >= 0", log, "logarithm, natural unless a base is given";
+    "log" [] 1 2 FLOAT, "log(x, base = e)", 0.58, "x >= 0", log, "logarithm, natural unless a base is given";
     "ln" [] 1 1 FLOAT, "ln(x)", 0.57, "x >= 0", ln, "natural logarithm";
-    "log2" [] 1 1 FLOAT, "log2(x)", 0.6, "x >= 0", log2, "binary logarithm";
+    "log2" [] 1 1 FLOAT, "log2(x)", 0.62, "x >= 0", log2, "binary logarithm";
     "log10" [] 1 1 FLOAT, "log10(x)", 0.57, "x >= 0", log10, "decimal logarithm";
     "log1p" [] 1 1 FLOAT, "log1p(x)", 0.57, "x >= -1", log1p, "log(1 + x), accurate near 0";
     "ldexp" [] 2 2 Rule::Counted(Class::Float), "ldexp(x, n)", 0.5, "", ldexp, "x * 2^n with one rounding";
     "fma" [] 3 3 FLOAT, "fma(x, y, z)", 0.5, "", fma, "x * y + z with one rounding";
 
     // Angles.
-    "sin" [] 1 1 FLOAT, "sin(x)", 0.79, "finite x", sin, "sine of x radians";
-    "cos" [] 1 1 FLOAT, "cos(x)", 0.79, "finite x", cos, "cosine of x radians";
-    "tan" [] 1 1 FLOAT, "tan(x)", 0.91, "finite x", tan, "tangent of x radians";
+    "sin" [] 1 1 FLOAT, "sin(x)", 0.81, "finite x", sin, "sine of x radians";
+    "cos" [] 1 1 FLOAT, "cos(x)", 0.81, "finite x", cos, "cosine of x radians";
+    "tan" [] 1 1 FLOAT, "tan(x)", 0.98, "finite x", tan, "tangent of x radians";
     "asin" ["arcsin"] 1 1 FLOAT, "asin(x)", 0.66, "-1 <= x <= 1", asin, "angle in radians whose sine is x";
     "acos" ["arccos"] 1 1 FLOAT, "acos(x)", 0.66, "-1 <= x <= 1", acos, "angle in radians whose cosine is x";
     "atan" ["arctan"] 1 1 FLOAT, "atan(x)", 0.51, "", atan, "angle in radians whose tangent is x";

@@ -8,8 +8,8 @@
 //! the high one is corrected by what it leaves and by the low one. That is at most a unit of the root, so a reciprocal of 16th parts
 //! is good enough for it. Sums that are so large or small that this does not hold are rare: their terms are scaled.
 //!
-//! **Error**: of the cube root 0.5 units and 2^-10 of one, so that exact roots are exact; of the other 0.56 units, and exact roots of one
-//! square are exact.
+//! **Error**: of the cube root 0.5 units and 2^-10 of one, so that exact roots are exact; of the other 0.56 units, 0.77 where the result
+//! is subnormal and rounded once more, and exact roots of one square are exact.
 
 #![forbid(unsafe_code)]
 
